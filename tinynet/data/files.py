@@ -1,0 +1,116 @@
+"""Where data files are looked for, and how their bytes come in and go out.
+
+Separate because every reader of a data set (IDX, names, Shakespeare) needs the same three things. Must not know what the
+bytes mean, and must not use the network.
+"""
+
+import gzip
+import hashlib
+import lzma
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from tinynet.errors import DataError
+
+
+def cache_directory() -> Path:
+    """The folder for downloads: ``$TINYNET_CACHE``, else ``$XDG_CACHE_HOME/tinynet``, else ``~/.cache/tinynet``."""
+    if own := os.environ.get("TINYNET_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tinynet"
+
+
+def places(folder: str, directory: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The folders in which a data set is looked for, first match wins.
+
+    A ``directory`` that the caller names is the only place. Otherwise: ``$TINYNET_DATA/folder``, ``$TINYNET_DATA``, and
+    ``folder`` in the cache.
+    """
+    if directory is not None:
+        return [Path(directory).expanduser()]
+    data = os.environ.get("TINYNET_DATA")
+    given = [Path(data).expanduser() / folder, Path(data).expanduser()] if data else []
+    return [*dict.fromkeys(given), cache_directory() / folder]
+
+
+def find(names: Iterable[str], folders: Iterable[Path]) -> Path | None:
+    """The first of ``names`` that is a file in the first of ``folders`` that has one, or None."""
+    names = list(names)
+    return next((path for folder in folders for name in names if (path := folder / name).is_file()), None)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Everything in a file, decompressed when its first bytes say gzip or xz, whatever its name.
+
+    Raises ``DataError`` when the file is missing, is a directory, cannot be read, or is damaged.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"Reading {path}: there is no such file. Check the path.") from None
+    except IsADirectoryError:
+        raise DataError(f"Reading {path}: that is a directory. Name one file in it.") from None
+    except OSError as error:
+        raise DataError(f"Reading {path}: {error.strerror or error}. Check the path and its permissions.") from error
+    return decompress(data, path)
+
+
+def decompress(data: bytes, source: object) -> bytes:
+    """``data`` without its gzip or xz wrapping; plain bytes come back as they are. ``source`` is named in errors."""
+    try:
+        if data.startswith(b"\x1f\x8b"):
+            return gzip.decompress(data)
+        if data.startswith(b"\xfd7zXZ\0"):
+            return _decompress_xz(data)
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        kind = "gzip" if data.startswith(b"\x1f\x8b") else "xz"
+        raise DataError(
+            f"Reading {source}: damaged {kind} data in its {len(data)} bytes ({error}). Copy or download the file again."
+        ) from error
+    return data
+
+
+def _decompress_xz(data: bytes) -> bytes:
+    # lzma.decompress ignores what follows the last stream; here trailing bytes are damage, as they are for gzip.
+    out = []
+    while data:
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        out.append(stream.decompress(data))
+        if not stream.eof:
+            raise EOFError("it ends before the end-of-stream marker")
+        data = stream.unused_data
+    return b"".join(out)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
+
+    Missing parent folders are made. Raises ``DataError`` when the place cannot be written.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise DataError(
+            f"Writing {path} ({len(data)} bytes): {error.strerror or error}. Choose a folder that can be written."
+        ) from error
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of ``data`` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
