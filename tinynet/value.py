@@ -125,11 +125,17 @@ class Value(Operators):
         primitive, parents = self.primitive, self.parents
         if primitive is None:
             return
+        g, out, rules = self.grad, self.data, primitive.rules
         try:
-            inputs = [x.data for x in parents]
-            for rule, x in zip(primitive.rules, parents):
-                if rule is not None:
-                    x.grad += rule(self.grad, self.data, *inputs)
+            if len(parents) == 2:  # the usual case, written out for speed
+                x, y = parents
+                dx, dy = rules[0](g, out, x.data, y.data), rules[1](g, out, x.data, y.data)  # type: ignore[misc]
+                x.grad += dx
+                y.grad += dy
+            else:
+                inputs = [x.data for x in parents]
+                for rule, x in zip(rules, parents):
+                    x.grad += rule(g, out, *inputs) if rule else 0.0
         except (ValueError, ArithmeticError) as error:
             raise _domain_error(primitive, parents, f"its slope there is not finite ({error})") from None
 

@@ -1,11 +1,10 @@
 """Where data files are looked for, and how their bytes come in and go out.
 
-Separate because every reader of a data set (IDX, names, Shakespeare) needs the same three things. Must not know what the
-bytes mean, and must not use the network.
+Separate because every reader of a data set (IDX, names, Shakespeare) needs the same three things. Must not know what
+the bytes mean, and must not use the network.
 """
 
 import gzip
-import hashlib
 import lzma
 import os
 import tempfile
@@ -43,23 +42,22 @@ def find(names: Iterable[str], folders: Iterable[Path]) -> Path | None:
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Everything in a file, decompressed when its first bytes say gzip or xz, whatever its name.
-
-    Raises ``DataError`` when the file is missing, is a directory, cannot be read, or is damaged.
-    """
+    """Everything in a file. Raises ``DataError`` when it is missing, is a directory or cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(f"Reading {path}: there is no such file. Check the path.") from None
     except IsADirectoryError:
         raise DataError(f"Reading {path}: that is a directory. Name one file in it.") from None
     except OSError as error:
         raise DataError(f"Reading {path}: {error.strerror or error}. Check the path and its permissions.") from error
-    return decompress(data, path)
 
 
 def decompress(data: bytes, source: object) -> bytes:
-    """``data`` without its gzip or xz wrapping; plain bytes come back as they are. ``source`` is named in errors."""
+    """``data`` without its gzip or xz wrapping, which its first bytes tell; anything else comes back as it is.
+
+    ``source`` is named in errors. Raises ``DataError`` when the wrapping is damaged.
+    """
     try:
         if data.startswith(b"\x1f\x8b"):
             return gzip.decompress(data)
@@ -68,7 +66,7 @@ def decompress(data: bytes, source: object) -> bytes:
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         kind = "gzip" if data.startswith(b"\x1f\x8b") else "xz"
         raise DataError(
-            f"Reading {source}: damaged {kind} data in its {len(data)} bytes ({error}). Copy or download the file again."
+            f"Reading {source}: damaged {kind} data in its {len(data)} bytes: {error}. Copy or download it again."
         ) from error
     return data
 
@@ -109,8 +107,3 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         if temporary is not None:
             os.unlink(temporary)
-
-
-def sha256(data: bytes) -> str:
-    """The SHA-256 of ``data`` as 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()

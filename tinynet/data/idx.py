@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynet.data.files import read_bytes, write_bytes
+from tinynet.data.files import decompress, read_bytes, write_bytes
 from tinynet.errors import ArgumentError, DataError, TypeMismatch
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(dtype).newbyteorder("="): code for code, dtype in _DTYPES.items()}
-_MAX_DIMENSIONS = 64  # NumPy's own limit; the format would allow 255
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -34,11 +33,11 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     The result has the machine's byte order and its own memory. Raises ``DataError`` when the file is missing, damaged,
     not IDX, or not exactly as long as its header says: a file is read whole or not at all.
     """
-    return decode_idx(read_bytes(path), path)
+    return decode_idx(decompress(read_bytes(path), path), path)
 
 
 def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
-    """Write one array as IDX; a name ending in ``.gz`` or ``.xz`` is compressed so. The same array gives the same bytes.
+    """Write one array as IDX; a name ending in ``.gz`` or ``.xz`` is compressed so. Equal arrays give equal bytes.
 
     Raises ``TypeMismatch`` for an element type that IDX lacks, ``DataError`` when the file cannot be written.
     """
@@ -56,16 +55,12 @@ def decode_idx(data: bytes, source: object) -> NDArray[Any]:
     if not data:
         raise DataError(f"Reading {source} as IDX: the file is empty. Copy or download it again.")
     if data[:2] != b"\0\0" or len(data) < 4 or data[2] not in _DTYPES:
+        types = ", ".join(f"{code:02x}" for code in _DTYPES)
         raise DataError(
-            f"Reading {source} as IDX: it begins with the bytes {data[:4].hex(' ')}, where IDX has 00 00, an element type "
-            f"({', '.join(f'{code:02x}' for code in _DTYPES)}) and a number of dimensions. Is it another kind of file?"
+            f"Reading {source} as IDX: it begins with the bytes {data[:4].hex(' ')}, where IDX has 00 00, an element "
+            f"type ({types}) and a number of dimensions. Is it another kind of file?"
         )
     dtype, dimensions = np.dtype(_DTYPES[data[2]]), data[3]
-    if dimensions > _MAX_DIMENSIONS:
-        raise DataError(
-            f"Reading {source} as IDX: its header claims {dimensions} dimensions, and {_MAX_DIMENSIONS} is the most an "
-            "array can have. Copy or download the file again."
-        )
     start = 4 + 4 * dimensions
     if len(data) < start:
         raise DataError(
@@ -80,7 +75,13 @@ def decode_idx(data: bytes, source: object) -> NDArray[Any]:
             f"Reading {source} as IDX: shape {shape} of {dtype.newbyteorder('=').name} takes {expected} bytes, and the "
             f"file has {len(data)}. {wrong}; copy or download it again."
         )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    elements = np.frombuffer(data, dtype, offset=start)
+    try:
+        return elements.reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:  # more dimensions than NumPy has, or no elements and sizes beyond its range
+        raise DataError(
+            f"Reading {source} as IDX: no array can have the shape {shape} ({error}). Copy or download the file again."
+        ) from error
 
 
 def encode_idx(array: NDArray[Any]) -> bytes:

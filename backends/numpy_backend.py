@@ -1,0 +1,32 @@
+"""NumPy on the CPU: the kernels as they stand."""
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import Array, Backend
+from tinynet.backends.kernels import table
+from tinynet.errors import TypeMismatch
+
+
+class NumpyBackend(Backend):
+    """Arrays in main memory, kernels by NumPy and its BLAS."""
+
+    name = "numpy"
+    kernels = table(np)
+    array_type = np.ndarray
+    wrap = staticmethod(np.asarray)  # NumPy hands out 0-d results as bare scalars
+
+    def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
+        if data.dtype == object:
+            raise TypeMismatch(f"backend {self.name!r} holds numbers, got objects: {data!r:.60}. Values live on 'scalar'.")
+        return np.array(data, dtype)
+
+    def numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return array  # type: ignore[no-any-return]
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
+        return np.full(shape, value, dtype)
+
+    def shares_memory(self, x: Array, y: Array) -> bool:
+        return np.may_share_memory(x, y)

@@ -1,0 +1,123 @@
+"""The scalar backend: NumPy arrays of Values.
+
+NumPy falls back on Python's operators for arrays of objects, so the structural kernels (matmul, sum, reshape, indexing)
+work unchanged and every result is a Value that remembers. What differs, and why:
+
+- Functions of the formula sheet are applied to each element, so that the graph shows them by name.
+- ``max`` shares the gradient among ties, as the formula sheet says; NumPy would pick one element.
+- ``out`` means: overwrite the numbers inside the Values that are there. History ends at such a step, which is just what
+  an optimiser's update is.
+- Gradients come from ``Value.backward`` and from none of the tensor rules: this is the independent oracle.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as p
+from tinynet.backend import REQUIRED, Array, Backend
+from tinynet.backends.kernels import table
+from tinynet.value import Value
+
+_to_values = np.frompyfunc(lambda x: x if isinstance(x, Value) else Value(x), 1, 1)
+_to_fresh_values = np.frompyfunc(lambda x: Value(float(x)), 1, 1)
+
+
+def _each(primitive: p.Primitive) -> Callable[..., Any]:
+    """The kernel that applies a row of the formula sheet to each element."""
+
+    def kernel(*xs: Any, out: None = None, **params: Any) -> Any:
+        return np.frompyfunc(lambda *values: primitive(*values, **params), len(xs), 1)(*xs)
+
+    return kernel
+
+
+def _extreme(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The largest (smallest) element as the mean of the elements that attain it, which is how ties share a gradient."""
+
+    def shared(x: Array, axis: tuple[int, ...], out: None = None) -> Array:
+        if x.dtype != object:
+            return kernel(x, axis=axis)
+        numbers = x.astype(np.float64)
+        attains = numbers == kernel(numbers, axis=axis)
+        count = np.sum(attains, axis=axis, keepdims=True)
+        total = np.sum(np.where(attains, x, 0), axis=axis, keepdims=True)
+        return np.where(count > 1, total / count, total)
+
+    return shared
+
+
+def _copy(x: Array, dtype: str | None = None, out: None = None) -> Array:
+    """The numbers without their history."""
+    return _to_fresh_values(x) if x.dtype == object else x.astype(dtype or x.dtype)
+
+
+def _cast(x: Array, dtype: str, out: None = None) -> Array:
+    """Values are floats of every width; as integers they lose their history."""
+    if dtype.startswith("float"):
+        return _to_values(x)
+    return x.astype(np.float64).astype(dtype) if x.dtype == object else x.astype(dtype)
+
+
+BY_ELEMENT = "pow sigmoid relu leaky_relu softplus erf sign clip maximum minimum".split()
+
+
+class ScalarBackend(Backend):
+    """Every number a Value."""
+
+    name = "scalar"
+    kernels = {name: kernel for name, kernel in table(np).items() if name in REQUIRED} | {
+        **{name: _each(getattr(p, name)) for name in BY_ELEMENT},
+        **{name: _extreme(table(np)[name]) for name in ("max", "min")},
+        "copy": _copy,
+        "cast": _cast,
+    }
+    array_type = np.ndarray
+    default_dtype = "float64"
+    differentiates = True
+    replayable = False
+
+    def launch(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
+        """Run one kernel; with ``out`` the numbers go into its Values and the history ends."""
+        result = super().launch(name, *inputs, **params)
+        if out is None:
+            return result
+        if out.dtype != object:
+            np.copyto(out, result, casting="unsafe")
+            return out
+        for value, new in zip(out.flat, np.broadcast_to(result, out.shape).flat):
+            value.data = float(new)
+        return out
+
+    def wrap(self, result: Any) -> Array:
+        array = np.empty((), object if isinstance(result, Value) else None)
+        array[()] = result
+        return array
+
+    def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
+        if data.dtype == object:
+            return _to_values(data)
+        data = np.array(data, dtype)
+        return np.asarray(_to_fresh_values(data)) if data.dtype.kind == "f" else data
+
+    def numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(array, np.float64) if array.dtype == object else array
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
+        return self.array(np.full(shape, value, dtype))
+
+    def dtype(self, array: Array) -> str:
+        return "float64" if array.dtype == object else str(array.dtype.name)
+
+    def shares_memory(self, x: Array, y: Array) -> bool:
+        return np.may_share_memory(x, y)
+
+    def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
+        leaves = [value for array in wanted for value in array.flat]
+        for value in leaves:
+            value.grad = 0.0
+        total: Value = np.sum(root * seed)
+        total.backward()
+        read = np.frompyfunc(lambda value: Value(value.grad), 1, 1)
+        return [np.asarray(read(array)) for array in wanted]

@@ -1,0 +1,117 @@
+"""The contract between the engine and an array library: one table of kernels behind one door.
+
+A *kernel* is a function ``kernel(*arrays, out=None, **params) -> array`` that knows nothing but its arguments. A
+*backend* is a table of kernels and the few ways in and out of its arrays. Everything that computes goes through
+``backend.launch``, so recording a step (``program.py``) is one ``if`` in one place. This file names no array library
+but NumPy, whose arrays are how host data comes and goes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinynet.errors import KernelMissing
+
+Array = Any
+Kernel = Callable[..., Any]
+
+REQUIRED = frozenset(
+    "add sub mul div neg pow exp log sqrt sin cos abs erf sign tanh sigmoid relu leaky_relu softplus maximum minimum "
+    "clip where greater greater_equal less less_equal equal not_equal sum max min argmax argmin matmul cast copy "
+    "reshape transpose broadcast_to concatenate gather scatter_add".split()
+)
+"""The kernels that every backend must have. All others are fused ones, each with a reference to fall back on."""
+
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+class Recorder(Protocol):
+    """Told of each call while a step is being recorded (``program.py``)."""
+
+    def record(self, name: str, kernel: Kernel, inputs: tuple[Any, ...], out: Any, params: dict[str, Any]) -> None:
+        """One kernel ran."""
+
+    def refuse(self, why: str) -> None:
+        """Something happened that a replay could not repeat."""
+
+    def accumulates(self, leaf: Any, first: bool, reset: bool) -> None:
+        """A leaf's gradient was forgotten (``reset``) or added to, for the ``first`` time or again."""
+
+
+class Backend(ABC):
+    """An array library at work. A new one fills in this class and names itself in the entry-point group
+    ``tinynet.backends`` (CONTRIBUTING.md shows the twenty lines it takes).
+
+    Attributes:
+        name: how it is chosen: ``model.to(name)``.
+        kernels: name -> kernel; must cover ``REQUIRED``.
+        array_type: the class of its arrays.
+        default_dtype: what Python floats become.
+        is_host: whether its arrays lie in the memory that NumPy sees.
+        differentiates: whether its arrays find their own gradients (``gradients`` below), so that the tensor rules are
+            never used. True for the scalar backend alone.
+        replayable: whether a recorded list of kernel calls repeats a step.
+    """
+
+    name: str
+    kernels: Mapping[str, Kernel]
+    array_type: type
+    default_dtype = "float32"
+    is_host = True
+    differentiates = False
+    replayable = True
+    recorder: Recorder | None = None
+
+    def __init__(self) -> None:
+        if missing := sorted(REQUIRED - set(self.kernels)):
+            raise KernelMissing(f"backend {self.name!r} lacks required kernels: {', '.join(missing)}. Add them to its table.")
+
+    def launch(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
+        """Run one kernel. The result is a new array, a view, or ``out``, filled."""
+        try:
+            kernel = self.kernels[name]
+        except KeyError:
+            raise KernelMissing(f"backend {self.name!r} has no kernel {name!r}; it has: {', '.join(self.kernels)}.") from None
+        result = kernel(*inputs, out=out, **params)
+        if result.__class__ is not self.array_type:
+            result = tuple(map(self.wrap, result)) if isinstance(result, tuple) else self.wrap(result)
+        if self.recorder is not None:
+            self.recorder.record(name, kernel, inputs, result, params)
+        return result
+
+    def wrap(self, result: Any) -> Array:
+        """The result of a kernel as an array of this backend (some libraries return bare scalars for 0-d results)."""
+        return result
+
+    @abstractmethod
+    def array(self, data: Any, dtype: str | None = None) -> Array:
+        """A new array from a NumPy array."""
+
+    @abstractmethod
+    def numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """A NumPy array with the array's numbers; it waits for a device to finish."""
+
+    @abstractmethod
+    def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
+        """A new array filled with one number."""
+
+    def load(self, data: np.ndarray[Any, Any], out: Array) -> None:
+        """Overwrite ``out`` with the elements of a NumPy array."""
+        self.launch("copy", data if self.is_host else self.array(data), out=out)
+
+    def dtype(self, array: Array) -> str:
+        """The name of the array's element type, one of ``DTYPES``."""
+        return str(array.dtype.name)
+
+    def shares_memory(self, x: Array, y: Array) -> bool:
+        """Whether one array is a view of the other."""
+        raise NotImplementedError
+
+    def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
+        """d(sum of root · seed) / d(each wanted array), for a backend that differentiates itself."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name}>"

@@ -1,0 +1,65 @@
+"""Functions that make tensors, join them or choose between them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as p
+from tinynet.backend import Backend
+from tinynet.errors import ArgumentError, ShapeError
+from tinynet.registry import get_backend
+from tinynet.tensor import Tensor
+
+
+def full(shape: int | Sequence[int], value: float, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """A tensor filled with one number."""
+    chosen = get_backend(backend)
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    return Tensor.of(chosen.full(sizes, value, dtype or chosen.default_dtype), chosen)
+
+
+def zeros(shape: int | Sequence[int], dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """A tensor of zeros."""
+    return full(shape, 0.0, dtype, backend)
+
+
+def ones(shape: int | Sequence[int], dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """A tensor of ones."""
+    return full(shape, 1.0, dtype, backend)
+
+
+def arange(start: int, stop: int | None = None, step: int = 1, backend: "str | Backend | None" = None) -> Tensor:
+    """The integers start, start + step, … below stop; 0 … start - 1 where only one is given."""
+    chosen = get_backend(backend)
+    first, last = (0, start) if stop is None else (start, stop)
+    return Tensor.of(chosen.array(np.arange(first, last, step)), chosen)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors one behind the other along a dimension they have."""
+    if not tensors:
+        raise ArgumentError("cat needs at least one tensor; got none.")
+    return Tensor.apply(p.concatenate, *tensors, axis=tensors[0]._dims(dim)[0])
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape side by side along a new dimension."""
+    if len({t.shape for t in tensors}) > 1:
+        raise ShapeError(f"stack needs tensors of one shape; got {', '.join(str(t.shape) for t in tensors)}.")
+    return cat([t.unsqueeze(dim) for t in tensors], dim if dim >= 0 else dim)
+
+
+def where(condition: Tensor, x: Any, y: Any) -> Tensor:
+    """x where the condition holds, y elsewhere."""
+    return Tensor.apply(p.where, condition, x, y)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """The larger of two numbers, Values or Tensors, element by element; a tie shares the gradient."""
+    return p.maximum(x, y)
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of two numbers, Values or Tensors, element by element; a tie shares the gradient."""
+    return p.minimum(x, y)

@@ -1,0 +1,120 @@
+"""Parameter: a trainable tensor; and the flat arrays in which parameters lie side by side.
+
+Updating, clipping, averaging and saving are each one operation, however many layers there are, because the parameters
+of a model are views of one array, and their gradients of another.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tinynet.backend import Backend
+from tinynet.tensor import Tensor
+
+
+class _Layout:
+    """Counts the times that parameters moved to other memory, which makes recorded programs stale."""
+
+    version = 0
+
+    def changed(self) -> None:
+        self.version += 1
+
+
+layout = _Layout()
+
+
+class Parameter(Tensor):
+    """A tensor that requires a gradient and is found by ``Module.parameters()``.
+
+    Its gradient, once it lies in a flat array, is written there: ``grad`` is None until a backward pass fills it.
+    """
+
+    grad_place: Tensor | None = None  # this parameter's part of the flat gradient
+
+    def __init__(
+        self,
+        data: Any,
+        dtype: str | None = None,
+        *,
+        backend: str | Backend | None = None,
+        requires_grad: bool = True,
+        label: str = "",
+    ) -> None:
+        super().__init__(data, dtype, backend=backend, requires_grad=requires_grad, label=label)
+
+    def move(self, data: Any, backend: Backend, grad_place: Tensor | None = None) -> None:
+        """Live in another array from now on, with the gradient in another place."""
+        grad = self.grad
+        self.data, self.backend, self.grad_place = data, backend, grad_place
+        if grad is not None:
+            self.grad = grad if grad.backend is backend else grad.to(backend, self.dtype)
+            if grad_place is not None:
+                grad_place.copy_(self.grad)
+                self.grad = grad_place
+        layout.changed()
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+        if self.backend.recorder is not None:
+            self.backend.recorder.accumulates(self, first=True, reset=True)
+
+    def grad_arrived(self) -> None:
+        """A replayed program has filled this parameter's place in the flat gradient."""
+        self.grad = self.grad_place if self.grad_place is not None else self.grad
+
+    def _accumulate(self, g: Tensor, create_graph: bool) -> None:
+        if self.backend.recorder is not None:
+            self.backend.recorder.accumulates(self, first=self.grad is None, reset=False)
+        if self.grad_place is None or create_graph:
+            super()._accumulate(g, create_graph)
+        elif self.grad is None:
+            self.grad = self.grad_place.copy_(g)
+        else:
+            self.grad.add_(g)
+
+
+class FlatParameters:
+    """Parameters of one backend and dtype, side by side.
+
+    Attributes:
+        data, grad: one-dimensional tensors; each parameter is a view of the first, its gradient of the second.
+        parameters: in the order in which they lie.
+    """
+
+    def __init__(self, parameters: list[Parameter]) -> None:
+        self.parameters = parameters
+        first = parameters[0]
+        backend, dtype, total = first.backend, first.dtype, sum(p.size for p in parameters)
+        self.data = Tensor.of(backend.full((total,), 0.0, dtype), backend)
+        self.grad = Tensor.of(backend.full((total,), 0.0, dtype), backend)
+        start = 0
+        for parameter in parameters:
+            here, start = start, start + parameter.size
+            place, grad_place = (t.narrow(0, here, parameter.size).reshape(parameter.shape) for t in (self.data, self.grad))
+            place.copy_(parameter.detach())
+            parameter.move(place.data, backend, grad_place)
+        self._places = [parameter.data for parameter in parameters]
+
+    def intact(self) -> bool:
+        """Whether every parameter still lies here; a model that moved to another backend took them away."""
+        return all(parameter.data is place for parameter, place in zip(self.parameters, self._places))
+
+    def gather_grad(self) -> Tensor:
+        """The flat gradient, with zeros for parameters that the last backward pass did not reach."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                assert parameter.grad_place is not None
+                parameter.grad_place.zero_()
+            elif parameter.grad is not parameter.grad_place:
+                assert parameter.grad_place is not None
+                parameter.grad_place.copy_(parameter.grad)
+        return self.grad
+
+
+def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:
+    """Lay parameters side by side, one flat array for each backend and dtype; a parameter that occurs twice lies once."""
+    groups: dict[tuple[str, str], list[Parameter]] = {}
+    for parameter in dict.fromkeys(parameters):
+        groups.setdefault((parameter.backend.name, parameter.dtype), []).append(parameter)
+    return [FlatParameters(group) for group in groups.values()]

@@ -1,0 +1,381 @@
+"""Tensor: an array that remembers how it was made, as Value is a number that does.
+
+It holds an array of some backend, asks the backend's kernels to compute, and walks the same graph with the same rules
+as Value to find gradients. It never touches an array library itself: that is what ``backend.launch`` is for.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from tinynet import primitives as p
+from tinynet.array_operators import ArrayOperators
+from tinynet.backend import DTYPES, Array, Backend
+from tinynet.errors import ArgumentError, BackendMismatch, GradientError, ShapeError, TypeMismatch
+from tinynet.graph import backward_order
+from tinynet.primitives import Fused, Primitive
+from tinynet.registry import get_backend
+
+class _Mode(threading.local):
+    remember = True  # operations remember how their results were made
+    fused = True  # fused kernels stand in for their references
+
+
+_mode = _Mode()
+
+
+@contextmanager
+def _set(**changes: bool) -> Iterator[None]:
+    before = {name: getattr(_mode, name) for name in changes}
+    try:
+        vars(_mode).update(changes)
+        yield
+    finally:
+        vars(_mode).update(before)
+
+
+def no_grad() -> Any:
+    """Inside ``with tn.no_grad():`` nothing is remembered, so nothing can be differentiated; also a decorator."""
+    return _set(remember=False)
+
+
+def reference() -> Any:
+    """Inside ``with tn.reference():`` every fused primitive runs as the plain operations that define it."""
+    return _set(fused=False)
+
+
+class Tensor(ArrayOperators):
+    """An array of numbers on a backend, and the gradient of the last ``backward()`` with respect to it.
+
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad.tolist()
+    [[2.0, 4.0], [6.0, 8.0]]
+
+    Args:
+        data: numbers, nested sequences of them, a NumPy array or a Tensor; always copied.
+        dtype: the element type by name; Python floats become ``float32``, a NumPy array keeps its own.
+        backend: a backend or its name; the default one (``numpy``) where not given.
+        requires_grad: whether gradients with respect to this tensor are wanted.
+        label: a name for messages and drawings.
+
+    Attributes:
+        data: the backend's array.
+        grad: d(result)/d(this tensor), a Tensor of the same shape, filled in by ``result.backward()``; None before.
+        parents, primitive: the tensors and the row of the formula sheet that it was made from.
+    """
+
+    data: Array
+    backend: Backend
+    requires_grad: bool
+    grad: "Tensor | None" = None
+    label: str = ""
+    primitive: Primitive | None = None
+    parents: tuple["Tensor", ...] = ()
+    inputs: tuple[Any, ...] = ()  # the parents, and whatever else went in
+    params: dict[str, Any] = {}
+    saved: tuple["Tensor", ...] = ()  # what a fused kernel kept for its gradient rules
+    retains_grad = False
+    hooks: tuple[Callable[["Tensor"], "Tensor | None"], ...] = ()
+
+    __array_ufunc__ = None  # `ndarray * tensor` is the tensor's business
+
+    def __init__(
+        self,
+        data: Any,
+        dtype: str | None = None,
+        *,
+        backend: str | Backend | None = None,
+        requires_grad: bool = False,
+        label: str = "",
+    ) -> None:
+        self.backend = get_backend(backend)
+        if self.backend.recorder is not None and isinstance(data, (np.ndarray, Tensor)):
+            self.backend.recorder.refuse("a Tensor was made from an array inside the step; pass it as an argument")
+        self.data = self.backend.array(_host(data, dtype, self.backend.default_dtype), dtype)
+        self.requires_grad = requires_grad
+        if requires_grad:
+            self.requires_grad_()
+        self.label = label
+
+    @staticmethod
+    def of(array: Array, backend: Backend) -> "Tensor":
+        """A Tensor around an array of that backend, without a copy."""
+        out = _new(Tensor)
+        out.data, out.backend, out.requires_grad = array, backend, False
+        return out
+
+    @classmethod
+    def like(cls, data: Any, other: "Tensor") -> "Tensor":
+        """The data as a Tensor on the same backend as ``other``; data that lies on the host moves only to a host."""
+        if isinstance(data, Tensor):
+            return data
+        if not other.backend.is_host and isinstance(data, np.ndarray):
+            raise BackendMismatch(
+                f"a NumPy array met a tensor on {other.backend.name}. Move it first: Tensor(array, backend={other.backend.name!r})."
+            )
+        floats = not isinstance(data, np.ndarray) and other.is_floating_point() and np.asarray(data).dtype.kind == "f"
+        return cls(data, other.dtype if floats else None, backend=other.backend)
+
+    @staticmethod
+    def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":
+        """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
+        backend, inputs = _together(primitive.name, inputs)
+        if isinstance(primitive, Fused) and not (_mode.fused and primitive.name in backend.kernels):
+            return primitive.reference(*inputs, **params)  # type: ignore[no-any-return]
+        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        try:
+            result = backend.launch(primitive.name, *arrays, **params)
+        except (ValueError, IndexError) as error:
+            if isinstance(error, ArgumentError | ShapeError):
+                raise
+            got = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
+            raise ShapeError(f"{primitive.name} cannot take inputs {got} {params or ''}: {error}") from error
+        saved: tuple[Tensor, ...] = ()
+        if isinstance(result, tuple):
+            result, *kept = result
+            saved = tuple([Tensor.of(array, backend) for array in kept])
+        out = _new(Tensor)
+        out.data, out.backend, out.requires_grad = result, backend, False
+        if _mode.remember and primitive.differentiable:
+            parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
+            if parents:
+                out.requires_grad, out.primitive, out.parents = True, primitive, parents
+                out.inputs, out.params, out.saved = inputs, params, saved
+        return out
+
+    @classmethod
+    def _pair(cls, primitive: Primitive, x: Any, y: Any) -> Any:
+        return Tensor.apply(primitive, x, y)
+
+    # --- backpropagation ----------------------------------------------------------------------------------------------
+
+    def backward(self, gradient: "Tensor | None" = None, create_graph: bool = False) -> None:
+        """Add d(this)/d(leaf) to ``grad`` of every leaf that this tensor was computed from and that requires it.
+
+        Args:
+            gradient: dL/d(this) from further on, of this tensor's shape; 1 for a tensor with one element.
+            create_graph: let the gradients be differentiated in their turn (second derivatives).
+
+        Raises:
+            GradientError: nothing here requires a gradient, or the tensor has many elements and no ``gradient``.
+            ShapeError: the gradient's shape is not this tensor's.
+        """
+        if not self.requires_grad:
+            raise GradientError(
+                "backward() found nothing to differentiate: no tensor with requires_grad=True led here. Was it computed "
+                "inside no_grad(), or detached?"
+            )
+        if gradient is None:
+            if self.size != 1:
+                raise GradientError(
+                    f"backward() starts from one number; this tensor has shape {self.shape}. Reduce it first, by "
+                    ".mean() or .sum(), or pass gradient=."
+                )
+            gradient = Tensor.of(self.backend.full(self.shape, 1.0, self.dtype), self.backend)
+        elif gradient.shape != self.shape:
+            raise ShapeError(f"backward(gradient=) needs the tensor's own shape {self.shape}; got {gradient.shape}.")
+        if self.backend.differentiates:
+            self._backward_inside(gradient)
+            return
+        arrived = {self: gradient}
+        with _set(remember=create_graph):
+            for node in backward_order(self):
+                if (g := arrived.pop(node, None)) is None:
+                    continue
+                for hook in node.hooks:
+                    g = hook(g) or g
+                if node.primitive is None:
+                    node._accumulate(g, create_graph)
+                    continue
+                if node.retains_grad:
+                    node.grad = g
+                if create_graph and node.saved:
+                    raise GradientError(
+                        f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute the "
+                        "loss inside `with tn.reference():`."
+                    )
+                for i, x in enumerate(node.inputs):
+                    if isinstance(x, Tensor) and x.requires_grad and (rule := node.primitive.rule(i)):
+                        share = _unbroadcast(rule(g, node, *node.inputs, *node.saved, **node.params), x.shape)
+                        arrived[x] = arrived[x] + share if x in arrived else share
+
+    def _backward_inside(self, gradient: "Tensor") -> None:
+        """Backward on a backend whose arrays differentiate themselves: only leaves and watched tensors are asked for."""
+        wanted = [x for x in backward_order(self) if x.primitive is None or x.retains_grad or x.hooks]
+        found = self.backend.gradients(self.data, gradient.data, [x.data for x in wanted])
+        with no_grad():
+            for x, array in zip(wanted, found):
+                g = Tensor.of(array, self.backend)
+                for hook in x.hooks:
+                    hook(g)
+                if x.primitive is None:
+                    x._accumulate(g, False)
+                elif x.retains_grad:
+                    x.grad = g
+
+    def _accumulate(self, g: "Tensor", create_graph: bool) -> None:
+        """Add an arriving gradient to a leaf's."""
+        if self.grad is not None:
+            self.grad = self.grad + g
+        elif create_graph:
+            self.grad = g
+        else:  # copied: the same array may be on its way to another leaf
+            self.grad = Tensor.of(self.backend.launch("copy", g.data, dtype=self.dtype), self.backend)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def requires_grad_(self, wanted: bool = True) -> "Tensor":
+        """Ask for gradients with respect to this tensor, or no longer."""
+        if wanted and not self.is_floating_point():
+            raise TypeMismatch(f"only floating-point tensors have gradients; this one is {self.dtype}. Use .to('float32').")
+        self.requires_grad = wanted
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep ``grad`` of this tensor although it is not a leaf."""
+        self.retains_grad = True
+
+    def register_hook(self, hook: Callable[["Tensor"], "Tensor | None"]) -> Callable[[], None]:
+        """Call ``hook(gradient)`` when the gradient arrives here; what it returns replaces it. Returns its remover."""
+        self.hooks = (*self.hooks, hook)
+        return lambda: setattr(self, "hooks", tuple(h for h in self.hooks if h is not hook))
+
+    def detach(self) -> "Tensor":
+        """The same array, with no memory of how it was made."""
+        return Tensor.of(self.data, self.backend)
+
+    # --- out of tinynet -----------------------------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A NumPy copy. On a GPU this waits for it to finish."""
+        if self.backend.recorder is not None:
+            self.backend.recorder.refuse("a value was read (item, numpy, bool, print) inside the step")
+        return np.array(self.backend.numpy(self.data))
+
+    def item(self) -> float | int | bool:
+        """The one number in this tensor as a Python number."""
+        if self.size != 1:
+            raise ShapeError(f"item() needs exactly one element; this tensor has shape {self.shape}.")
+        return self.numpy().item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> "Tensor":
+        """This tensor on another backend, or with another element type; itself where nothing changes.
+
+        Raises:
+            GradientError: moving between backends while a gradient is wanted; use ``detach()`` first.
+        """
+        if backend in DTYPES:
+            backend, dtype = None, str(backend)
+        target = self.backend if backend is None else get_backend(backend)
+        if target is not self.backend:
+            if self.requires_grad and _mode.remember:
+                raise GradientError(f"moving from {self.backend.name} to {target.name} has no gradient: detach() first.")
+            return Tensor(self.numpy(), dtype, backend=target)
+        return self if dtype in (None, self.dtype) else Tensor.apply(p.cast, self, dtype=dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return self.numpy().astype(dtype or self.dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        shown = np.array2string(self.numpy(), precision=4, separator=", ", threshold=100, prefix="Tensor(")
+        made = f", made by {self.primitive.name}" if self.primitive else ", requires_grad" if self.requires_grad else ""
+        return f"Tensor({shown}, {self.dtype}, {self.backend.name}{made})"
+
+    # --- in place: for optimisers, where nothing is remembered --------------------------------------------------------
+
+    def _overwrite(self, kernel: str, *inputs: Any) -> "Tensor":
+        if self.primitive is not None or (self.requires_grad and _mode.remember):
+            raise GradientError(f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`.")
+        _, inputs = _together(kernel, inputs)
+        self.backend.launch(kernel, *[x.data if isinstance(x, Tensor) else x for x in inputs], out=self.data)
+        return self
+
+    def add_(self, other: Any) -> "Tensor":
+        """Add in place."""
+        return self._overwrite("add", self, other)
+
+    def sub_(self, other: Any) -> "Tensor":
+        """Subtract in place."""
+        return self._overwrite("sub", self, other)
+
+    def mul_(self, other: Any) -> "Tensor":
+        """Multiply in place."""
+        return self._overwrite("mul", self, other)
+
+    def copy_(self, other: Any) -> "Tensor":
+        """Overwrite with another tensor's elements, broadcast and converted."""
+        return self._overwrite("copy", Tensor.like(other, self))
+
+    def zero_(self) -> "Tensor":
+        """Fill with zeros."""
+        return self.copy_(0.0)
+
+
+def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...]]:
+    """The one backend of an operation's inputs, and the inputs as Tensors of it and plain Python numbers."""
+    first = next(x for x in inputs if isinstance(x, Tensor))
+    backend = first.backend
+    ready = []
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x.backend is not backend:
+                raise BackendMismatch(
+                    f"{operation} got tensors on {backend.name} and on {x.backend.name}. Move one with .to(...)."
+                )
+        elif isinstance(x, Real):
+            if x.__class__ not in _PLAIN:  # NumPy's scalars carry a dtype that would win over the tensor's
+                x = int(x) if isinstance(x, Integral) else float(x)
+        elif x is not None:
+            x = Tensor.like(x, first)
+        ready.append(x)
+    return backend, tuple(ready)
+
+
+def _host(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, Any]:
+    """Anything a Tensor can be made from, as a NumPy array; Python floats, which say nothing of precision, as default."""
+    if isinstance(data, Tensor):
+        return data.numpy()
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(f"Tensor(...) needs rows of equal length; NumPy says: {error}") from None
+    if dtype is not None and dtype not in DTYPES:
+        raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
+    if array.dtype != object and array.dtype.name not in DTYPES:  # objects are the scalar backend's business
+        raise TypeMismatch(f"Tensor(...) holds {', '.join(DTYPES)}; got {array.dtype.name} in {data!r:.60}.")
+    if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
+        return array.astype(default)
+    return array
+
+
+def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The gradient of an input that was broadcast: what went to many places is added up. The one place that does it."""
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)
+    repeated = tuple(i for i in range(g.ndim) if i < new or (shape[i - new] == 1 and g.shape[i] != 1))
+    return Tensor.apply(p.sum, g, axis=repeated).reshape(shape)
+
+
+_new = Tensor.__new__
+_PLAIN = (float, int, bool)
