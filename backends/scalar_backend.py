@@ -113,6 +113,10 @@ class ScalarBackend(Backend):
     def shares_memory(self, x: Array, y: Array) -> bool:
         return np.may_share_memory(x, y)
 
+    def label(self, array: Array, name: str) -> None:
+        for index, value in np.ndenumerate(array):
+            value.label = f"{name}[{','.join(map(str, index))}]"
+
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
         leaves = [value for array in wanted for value in array.flat]
         for value in leaves:

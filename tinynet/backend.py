@@ -109,6 +109,9 @@ class Backend(ABC):
         """Whether one array is a view of the other."""
         raise NotImplementedError
 
+    def label(self, array: Array, name: str) -> None:
+        """Let the elements know the name of the parameter they belong to, on a backend whose elements can."""
+
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
         """d(sum of root · seed) / d(each wanted array), for a backend that differentiates itself."""
         raise NotImplementedError

@@ -326,6 +326,14 @@ class Tensor(ArrayOperators):
         """Overwrite with another tensor's elements, broadcast and converted."""
         return self._overwrite("copy", Tensor.like(other, self))
 
+    def load_(self, data: Any) -> "Tensor":
+        """Overwrite with numbers or an array from the host, or a tensor from anywhere; broadcast and converted."""
+        host = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
+        if host.shape != self.shape:
+            host = np.broadcast_to(host, self.shape)
+        self.backend.load(host, self.data)
+        return self
+
     def zero_(self) -> "Tensor":
         """Fill with zeros."""
         return self.copy_(0.0)

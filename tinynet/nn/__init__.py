@@ -1,0 +1,27 @@
+"""Layers, activations, losses and initialisers, under PyTorch's names. Each file holds one theme."""
+
+from tinynet.nn import functional, init
+from tinynet.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Step, Tanh
+from tinynet.nn.linear import Linear, Perceptron
+from tinynet.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    Loss,
+    MSELoss,
+    QuadraticCost,
+    SumSquaredResiduals,
+    l2_penalty,
+)
+from tinynet.nn.module import Module, ModuleList, Sequential
+from tinynet.parameter import Parameter
+
+__all__ = [
+    "Module", "ModuleList", "Parameter", "Sequential",
+    "Linear", "Perceptron",
+    "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Step", "Tanh",
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HingeLoss", "Loss", "MSELoss", "QuadraticCost",
+    "SumSquaredResiduals", "l2_penalty",
+    "functional", "init",
+]  # fmt: skip

@@ -1,0 +1,115 @@
+"""Activations: what bends the line. Each works element by element, except softmax, which works along a dimension."""
+
+import math
+
+from tinynet.nn.module import Module
+from tinynet.primitives import Fused
+from tinynet.tensor import Tensor
+
+
+def _softmax(x: Tensor, dim: int) -> Tensor:
+    powers = (x - x.detach().amax(dim, keepdim=True)).exp()  # the largest is e^0: nothing overflows
+    return powers / powers.sum(dim, keepdim=True)
+
+
+def _log_softmax(x: Tensor, dim: int) -> Tensor:
+    shifted = x - x.detach().amax(dim, keepdim=True)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
+softmax = Fused("softmax", _softmax, lambda g, out, x, dim: out * (g - (g * out).sum(dim, keepdim=True)))
+log_softmax = Fused("log_softmax", _log_softmax, lambda g, out, x, dim: g - out.exp() * g.sum(dim, keepdim=True))
+
+
+class Step(Module):
+    """1 where x > 0, else 0: the perceptron's output. Its slope is 0 everywhere, so nothing before it can learn."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return (x > 0).to(dtype=x.dtype)
+
+
+class Sigmoid(Module):
+    """σ(x) = 1 / (1 + e^-x), a smooth step from 0 to 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x.sigmoid()
+
+
+class Tanh(Module):
+    """(e^x - e^-x) / (e^x + e^-x), a smooth step from -1 to 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x.tanh()
+
+
+class ReLU(Module):
+    """max(0, x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x.relu()
+
+
+class LeakyReLU(Module):
+    """x where positive, negative_slope · x elsewhere, so that no unit falls silent for good."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x.leaky_relu(self.negative_slope)
+
+    def extra_repr(self) -> str:
+        """The slope."""
+        return str(self.negative_slope)
+
+
+class Softplus(Module):
+    """ln(1 + e^x), a smooth ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x.softplus()
+
+
+class GELU(Module):
+    """x Φ(x), where Φ is the normal distribution function. Source: Hendrycks and Gimpel, 2016.
+
+    Args:
+        approximate: ``"none"`` for Φ by the error function, ``"tanh"`` for the approximation that GPT-2 uses.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        if self.approximate == "tanh":
+            return x * (((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)).tanh() + 1) * 0.5
+        return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+
+    def extra_repr(self) -> str:
+        """The approximation, where there is one."""
+        return "" if self.approximate == "none" else f"approximate={self.approximate!r}"
+
+
+class Softmax(Module):
+    """e^xᵢ / Σⱼ e^xⱼ along a dimension: positive numbers that add up to 1.
+
+    CrossEntropyLoss contains it already: a model trained with that loss ends without a Softmax.
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Along ``dim``."""
+        return softmax(x, dim=self.dim)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """The dimension."""
+        return f"dim={self.dim}"

@@ -1,0 +1,194 @@
+"""Losses: one number that says how wrong a batch of predictions is.
+
+Each takes (prediction, target). A host array as target moves to where the prediction is. ``reduction`` says what becomes
+of the examples' losses: ``"mean"`` over all elements, ``"sum"``, ``"batchmean"`` (the sum over each example's elements,
+the mean over examples), or ``"none"``.
+"""
+
+from typing import Any
+
+from tinynet import primitives as p
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.functions import arange
+from tinynet.nn.activations import log_softmax
+from tinynet.nn.module import Module
+from tinynet.primitives import Fused, Primitive
+from tinynet.tensor import Tensor
+
+REDUCTIONS = ("mean", "sum", "batchmean", "none")
+
+
+class Loss(Module):
+    """The base of every loss: what a target may be, and how examples are reduced to one number."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in REDUCTIONS:
+            raise ArgumentError(f"{type(self).__name__}(reduction={reduction!r}): choose one of {', '.join(REDUCTIONS)}.")
+        self.reduction = reduction
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
+        if not isinstance(target, Tensor):
+            self._check(prediction, target)
+            target = Tensor(target, backend=prediction.backend)
+        if target.is_floating_point():
+            target = target.to(dtype=prediction.dtype)
+        return super().__call__(prediction, target)
+
+    def _check(self, prediction: Tensor, target: Any) -> None:
+        """Look at a target while it is still on the host, where looking is cheap."""
+
+    def _reduce(self, losses: Tensor, examples: int) -> Tensor:
+        if self.reduction == "none":
+            return losses
+        if self.reduction == "mean":
+            return losses.mean()
+        return losses.sum() if self.reduction == "sum" else losses.sum() / max(examples, 1)
+
+    def _matched(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The target in the prediction's shape: classes as one-hot rows, a vector as a column."""
+        if target.shape == prediction.shape:
+            return target.to(dtype=prediction.dtype)
+        if prediction.ndim == 2 and target.ndim == 1 and len(target) == len(prediction):
+            if not target.is_floating_point() and prediction.shape[1] > 1:
+                return (target.unsqueeze(1) == arange(prediction.shape[1], backend=target.backend)).to(dtype=prediction.dtype)
+            if prediction.shape[1] == 1:
+                return target.unsqueeze(1).to(dtype=prediction.dtype)
+        raise ShapeError(
+            f"{type(self).__name__} needs a target of the prediction's shape {prediction.shape}, or one class a row; got "
+            f"{target.shape} {target.dtype}."
+        )
+
+    def extra_repr(self) -> str:
+        """The reduction, where it is not the mean."""
+        return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+
+
+class MSELoss(Loss):
+    """The mean squared error, mean (ŷ - y)². Shapes: prediction and target alike."""
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch, …), (batch, …) -> one number."""
+        return self._reduce((prediction - self._matched(prediction, target)) ** 2, len(prediction))
+
+
+class SumSquaredResiduals(MSELoss):
+    """Σ (ŷ - y)², the sum of squared residuals that a line is fitted by."""
+
+    def __init__(self) -> None:
+        super().__init__("sum")
+
+
+class QuadraticCost(Loss):
+    """C = 1/(2n) Σₓ ‖y(x) - a‖², n examples. A target of classes is taken as one-hot rows. Source: Nielsen, chapter 1."""
+
+    def __init__(self) -> None:
+        super().__init__("batchmean")
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch, outputs), (batch, outputs) or (batch,) -> one number."""
+        return self._reduce((prediction - self._matched(prediction, target)) ** 2 * 0.5, len(prediction))
+
+
+def _softmax_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
+    return -log_softmax(x, dim=-1)[arange(len(x), backend=x.backend), target]  # type: ignore[no-any-return]
+
+
+_softmax_cross_entropy_grad = Primitive("softmax_cross_entropy_grad", None)
+softmax_cross_entropy = Fused(
+    "softmax_cross_entropy",
+    _softmax_cross_entropy,
+    lambda g, out, x, target, probabilities: _softmax_cross_entropy_grad(g, target, probabilities),
+    None,
+    saves=1,
+)
+
+
+class CrossEntropyLoss(Loss):
+    """-log softmax(x)[class], on logits: the model ends without a Softmax.
+
+    Shapes: prediction (batch, classes); target (batch,) integers below classes, or (batch, classes) probabilities.
+
+    Args:
+        label_smoothing: ε in 0 … 1; the target becomes (1 - ε) · target + ε / classes.
+
+    Raises:
+        ArgumentError: a class number outside 0 … classes - 1 (seen while the target is on the host).
+    """
+
+    def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(reduction)
+        self.label_smoothing = label_smoothing
+
+    def _check(self, prediction: Tensor, target: Any) -> None:
+        classes = Tensor(target, backend="numpy")
+        if classes.ndim == 1 and not classes.is_floating_point() and classes.size and prediction.ndim == 2:
+            low, high = int(classes.amin()), int(classes.amax())
+            if low < 0 or high >= prediction.shape[1]:
+                raise ArgumentError(
+                    f"CrossEntropyLoss got class {low if low < 0 else high}; a model with {prediction.shape[1]} outputs "
+                    f"knows classes 0 … {prediction.shape[1] - 1}."
+                )
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch, classes), (batch,) or (batch, classes) -> one number."""
+        if prediction.ndim != 2:
+            raise ShapeError(f"CrossEntropyLoss needs logits (batch, classes); got {prediction.shape}.")
+        if target.ndim == 1 and not target.is_floating_point() and not self.label_smoothing:
+            if len(target) != len(prediction):
+                raise ShapeError(f"CrossEntropyLoss got {len(prediction)} predictions and {len(target)} targets.")
+            losses = softmax_cross_entropy(prediction, target)
+        else:
+            smooth = self.label_smoothing
+            wanted = self._matched(prediction, target) * (1 - smooth) + smooth / prediction.shape[1]
+            losses = -(wanted * log_softmax(prediction, dim=-1)).sum(1)
+        return self._reduce(losses, len(prediction))
+
+
+class BCEWithLogitsLoss(Loss):
+    """-[y log σ(x) + (1 - y) log(1 - σ(x))] = softplus(x) - x y, on logits: the model ends without a Sigmoid.
+
+    Shapes: prediction and target alike; classes are taken as one-hot rows. With ``reduction="batchmean"`` it is the
+    cross-entropy cost of Nielsen's chapter 3.
+    """
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch, …), (batch, …) -> one number."""
+        return self._reduce(prediction.softplus() - prediction * self._matched(prediction, target), len(prediction))
+
+
+class BCELoss(Loss):
+    """-[y log a + (1 - y) log(1 - a)] on probabilities 0 < a < 1, as they come out of a Sigmoid.
+
+    Logarithms are held above -100, as in PyTorch. BCEWithLogitsLoss is the safer form.
+    """
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch, …), (batch, …) -> one number."""
+        tiny = 3.8e-44 if prediction.dtype == "float64" else 1.2e-38  # e^-100, or the smallest float32
+        target = self._matched(prediction, target)
+        yes, no = (Tensor.apply(p.maximum, a, tiny).log() for a in (prediction, 1 - prediction))
+        return self._reduce(-(target * yes + (1 - target) * no), len(prediction))
+
+
+class HingeLoss(Loss):
+    """max(0, 1 - y s) for a score s and a side y of -1 or 1 (0 counts as -1): the margin loss of support vector machines.
+
+    Shapes: prediction (batch,) or (batch, 1); target (batch,) or (batch, 1).
+    """
+
+    def _check(self, prediction: Tensor, target: Any) -> None:
+        odd = [x for x in Tensor(target, backend="numpy").reshape(-1).tolist() if x not in (-1, 0, 1)]
+        if odd:
+            raise TypeMismatch(f"HingeLoss needs targets of -1 and 1, or of 0 and 1; got {odd[0]!r}.")
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(batch,), (batch,) -> one number."""
+        target = target.to(dtype=prediction.dtype).reshape(prediction.shape)
+        side = (target > 0).to(dtype=prediction.dtype) * 2 - 1
+        return self._reduce((1 - side * prediction).relu(), len(prediction))
+
+
+def l2_penalty(model: Module, weight: float) -> Any:
+    """λ/2 Σ w² over a model's weights (not its biases), to be added to a loss."""
+    return sum((w * w).sum() for w in model.parameters() if w.ndim > 1) * (weight / 2)

@@ -1,0 +1,308 @@
+"""Module: a piece of a model. It holds parameters and other modules, and says how inputs become an output.
+
+Knows Tensor and Parameter; knows nothing of backends beyond moving to one, and of training nothing at all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+from tinynet.backend import Backend
+from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
+from tinynet.nn.summary import Summary, summarise
+from tinynet.parameter import Parameter, layout
+from tinynet.registry import get_backend
+from tinynet.tensor import Tensor, no_grad
+
+Hook = Callable[..., Any]
+
+
+class Module:
+    """The base of every layer and model. A subclass makes its parts in ``__init__`` and writes ``forward``.
+
+    >>> class Affine(Module):
+    ...     def __init__(self):
+    ...         self.slope = Parameter([2.0])
+    ...     def forward(self, x):
+    ...         return x * self.slope
+
+    Parameters and modules are found among the attributes, in the order in which they were set; other tensors count as
+    part of the state when named with ``register_buffer``.
+
+    Attributes:
+        training: True while training, False in evaluation: dropout and batch normalisation behave differently.
+    """
+
+    training = True
+    name = ""
+    _buffers: tuple[str, ...] = ()
+    _forward_hooks: tuple[Hook, ...] = ()
+    _gradient_hooks: tuple[Hook, ...] = ()
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if isinstance(value, Module):
+            vars(value).setdefault("name", key)
+        super().__setattr__(key, value)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the output. Called through ``module(...)``, which converts host data and runs the hooks."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it computes: write its forward(self, ...).")
+
+    def __call__(self, *inputs: Any) -> Any:
+        output = self.forward(*[x if isinstance(x, Tensor) else self._admit(x) for x in inputs])
+        if self._forward_hooks or self._gradient_hooks:
+            output = self._run_hooks(inputs, output)
+        return output
+
+    def _admit(self, x: Any) -> Any:
+        """A model's input comes from the host: lists and NumPy arrays move to where the parameters are."""
+        if not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
+            return x
+        here = next(self.parameters(), None)
+        tensor = Tensor(x, backend=None if here is None else here.backend)
+        return tensor if here is None or not tensor.is_floating_point() else tensor.to(dtype=here.dtype)
+
+    # --- what it consists of ------------------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules directly inside, by name."""
+        return ((name, part) for name, part in vars(self).items() if isinstance(part, Module))
+
+    def children(self) -> Iterator["Module"]:
+        """The modules directly inside."""
+        return (part for _, part in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and all inside it, each by its dotted name."""
+        yield prefix, self
+        for name, part in self.named_children():
+            yield from part.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and all inside it."""
+        return (part for _, part in self.named_modules())
+
+    def _named(self, wanted: Callable[["Module", str, Any], bool]) -> Iterator[tuple[str, Any]]:
+        for prefix, module in self.named_modules():
+            for name, part in vars(module).items():
+                if wanted(module, name, part):
+                    yield (f"{prefix}.{name}" if prefix else name), part
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter by its dotted name, once, even where two modules share it."""
+        seen = set()
+        for name, part in self._named(lambda _, __, part: isinstance(part, Parameter)):
+            if part not in seen:
+                seen.add(part)
+                yield name, part
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, once."""
+        return (part for _, part in self.named_parameters())
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Hold a tensor that is state but not trained (a running mean): saved with the model, moved with it."""
+        self._buffers = (*self._buffers, name)
+        setattr(self, name, tensor)
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Every buffer by its dotted name."""
+        return self._named(lambda module, name, _: name in module._buffers)
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
+        """Each layer with its output shape and number of parameters; print it.
+
+        Args:
+            input_shape: one example's shape, without the batch; found from the first layer where that is possible.
+        """
+        return summarise(self, input_shape)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every parameter and buffer by its dotted name; a shared one under each of its names."""
+        state = self._named(lambda module, name, part: isinstance(part, Parameter) or name in module._buffers)
+        return {name: part.detach() for name, part in state}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Overwrite parameters and buffers with tensors or arrays of the same names and shapes.
+
+        Args:
+            state: as ``state_dict`` gives it; arrays exported from PyTorch fit as they are.
+            strict: refuse names that are missing or unknown.
+
+        Raises:
+            ArgumentError: names or shapes differ. It lists every difference; nothing has been changed then.
+        """
+        own = self.state_dict()
+        differences = [f"missing     {name} {own[name].shape}" for name in own if strict and name not in state]
+        differences += [f"unexpected  {name} {_shape(state[name])}" for name in state if strict and name not in own]
+        differences += [
+            f"shape       {name}: the model has {own[name].shape}, the state {_shape(state[name])}"
+            for name in own
+            if name in state and _shape(state[name]) != own[name].shape
+        ]
+        if differences:
+            raise ArgumentError(f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(differences))
+        with no_grad():
+            for name in own:
+                if name in state:
+                    own[name].load_(state[name])
+
+    def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> Self:
+        """Move parameters, gradients and buffers to another backend or element type. Shared parameters stay shared.
+
+        Everything is converted before anything is changed, so a move that fails changes nothing.
+
+        Raises:
+            BackendUnavailable: that backend cannot run here; the message says why and what to do.
+        """
+        target = None if backend is None else get_backend(backend)
+        with no_grad():
+            moved = {
+                part: part.detach().to(target, dtype)
+                for part in dict.fromkeys([*self.parameters(), *(b for _, b in self.named_buffers())])
+                if part.is_floating_point() or target is not None
+            }
+            for part, tensor in moved.items():
+                if tensor.data is part.data:
+                    continue
+                if isinstance(part, Parameter):
+                    part.move(tensor.data, tensor.backend)
+                else:
+                    part.data, part.backend = tensor.data, tensor.backend
+        for name, parameter in self.named_parameters():
+            parameter.backend.label(parameter.data, name)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Behave as in training (or, with False, as in evaluation)."""
+        for module in self.modules():
+            if module.training != mode:
+                module.training = mode
+                layout.changed()
+        return self
+
+    def eval(self) -> Self:
+        """Behave as in evaluation."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def requires_grad_(self, wanted: bool = True) -> Self:
+        """Train these parameters, or hold them still."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(wanted)
+        layout.changed()
+        return self
+
+    # --- hooks --------------------------------------------------------------------------------------------------------
+
+    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call ``hook(module, inputs, output)`` after each forward; what it returns replaces the output.
+
+        Returns a function that removes the hook. While hooks are registered, steps are not recorded.
+        """
+        return self._register("_forward_hooks", hook)
+
+    def register_gradient_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call ``hook(module, gradient)`` when the gradient of the loss with respect to the output arrives.
+
+        Returns a function that removes the hook.
+        """
+        return self._register("_gradient_hooks", hook)
+
+    def _register(self, kind: str, hook: Hook) -> Callable[[], None]:
+        setattr(self, kind, (*getattr(self, kind), hook))
+        layout.changed()
+
+        def remove() -> None:
+            setattr(self, kind, tuple(h for h in getattr(self, kind) if h is not hook))
+            layout.changed()
+
+        return remove
+
+    def _run_hooks(self, inputs: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, Tensor) and output.backend.recorder is not None:
+            raise CaptureError(
+                f"{type(self).__name__} {self.name!r} has hooks, which are Python and cannot be replayed. Remove them, or "
+                "run without capture."
+            )
+        for hook in self._forward_hooks:
+            changed = hook(self, inputs, output)
+            output = output if changed is None else changed
+        if self._gradient_hooks:
+            if not isinstance(output, Tensor):
+                raise TypeMismatch(f"a gradient hook needs a module that returns one tensor; got {type(output).__name__}.")
+            if output.requires_grad:
+                for hook in self._gradient_hooks:
+                    output.register_hook(lambda g, hook=hook: hook(self, g))  # type: ignore[misc]
+        return output
+
+    # --- showing ------------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """The arguments that tell this module from another of its class."""
+        return ""
+
+    def __repr__(self) -> str:
+        parts = [f"  ({name}): {part!r}".replace("\n", "\n  ") for name, part in self.named_children()]
+        inside = "\n" + "\n".join(parts) + "\n" if parts else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
+
+    def described(self) -> str:
+        """How an error message names this layer: ``Linear(128, 10) "classifier"``."""
+        return f"{type(self).__name__}({self.extra_repr()})" + (f' "{self.name}"' if self.name else "")
+
+
+def _shape(array: Any) -> tuple[int, ...]:
+    return tuple(getattr(array, "shape", ()))
+
+
+class Sequential(Module):
+    """Modules one after the other: each one's output is the next one's input.
+
+    >>> model = Sequential(Linear(784, 16), Sigmoid(), Linear(16, 10))
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeMismatch(
+                    f"Sequential takes modules; argument {i} is {type(module).__name__}: {module!r:.60}. Is it a class "
+                    "that still needs its parentheses?"
+                )
+            setattr(self, str(i), module)
+
+    def forward(self, x: Any) -> Any:
+        """Pass x through each module in turn."""
+        for module in self.children():
+            x = module(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(list(self.children()))
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self.children())[index]
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+
+class ModuleList(Sequential):
+    """Modules in a list, for a ``forward`` of your own to use."""
+
+    def __init__(self, modules: Any = ()) -> None:
+        super().__init__(*modules)
+
+    def forward(self, x: Any) -> Any:
+        """A list has no order of its own to compute in."""
+        raise ArgumentError("a ModuleList does not compute; use its modules in your own forward, or make it a Sequential.")
+
+    def append(self, module: Module) -> "ModuleList":
+        """Add a module at the end."""
+        setattr(self, str(len(self)), module)
+        return self
