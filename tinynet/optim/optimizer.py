@@ -1,0 +1,159 @@
+"""Optimizer: what every update rule shares.
+
+A rule is written once, for one flat array of all parameters (``parameter.py``); this file lays the parameters out,
+keeps each rule's memory beside them, and lets the learning rate be changed between steps, recorded or not.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tinynet.errors import ArgumentError, GradientError
+from tinynet.functions import full, zeros
+from tinynet.parameter import FlatParameters, Parameter, flatten, layout
+from tinynet.tensor import Tensor, no_grad
+
+
+class Optimizer:
+    """The base of every update rule. A subclass writes ``update``.
+
+    Args:
+        params: the parameters to update; left out, a Trainer supplies its model's.
+        lr: the learning rate, the length of a step.
+        weight_decay: adds weight_decay · w to the gradient of every parameter (L2 penalty weight_decay/2 ‖w‖²).
+
+    Raises:
+        ArgumentError: a hyperparameter outside its range, or no parameters.
+    """
+
+    memory: tuple[str, ...] = ()  # the names of the arrays that the rule keeps, each as long as the parameters
+
+    def __init__(self, params: Iterable[Parameter] | None = None, *, lr: float, weight_decay: float = 0.0) -> None:
+        self._flats: list[FlatParameters] = []
+        self._states: list[dict[str, Tensor]] = []
+        self._rates: list[Tensor] = []
+        self._parameters: list[Parameter] = []
+        self._lr = 0.0
+        self.lr = lr
+        self.weight_decay = self._checked("weight_decay", weight_decay)
+        if params is not None:
+            self.bind(params)
+
+    def _checked(self, name: str, value: float, below: float = float("inf")) -> float:
+        if not 0 <= value < below:
+            bound = "" if below == float("inf") else f" and below {below:g}"
+            raise ArgumentError(f"{type(self).__name__}({name}={value!r}): it must be at least 0{bound}.")
+        return value
+
+    def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], lr: Tensor) -> None:
+        """Change the parameters w in place, given their gradient g, this rule's memory and the learning rate."""
+        raise NotImplementedError
+
+    def bind(self, params: Iterable[Parameter]) -> "Optimizer":
+        """Take charge of these parameters, with nothing remembered yet."""
+        self._parameters = list(dict.fromkeys(params))
+        if not self._parameters:
+            raise ArgumentError(f"{type(self).__name__} got no parameters. Does the model have trainable layers?")
+        self._lay_out()
+        return self
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has parameters to update."""
+        return bool(self._parameters)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate; set it at any time, recorded steps follow."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = self._checked("lr", value)
+        for rate in self._rates:
+            rate.load_(value)
+
+    def _lay_out(self) -> None:
+        """Lay the trained parameters side by side, and the memory beside them, keeping what is remembered."""
+        remembered = self.state_dict()["memory"] if self._flats else {}
+        self._flats = flatten(p for p in self._parameters if p.requires_grad)
+        self._rates = [full((), self._lr, flat.data.dtype, flat.data.backend) for flat in self._flats]
+        self._states = [
+            {name: zeros(flat.data.shape, flat.data.dtype, flat.data.backend) for name in self.memory}
+            | {"step": full((), 0.0, flat.data.dtype, flat.data.backend)}
+            for flat in self._flats
+        ]
+        self._remember(remembered)
+
+    def step(self) -> None:
+        """Update every parameter once, from the gradients that ``backward()`` left.
+
+        Raises:
+            GradientError: there are no parameters, or none of them has a gradient.
+        """
+        if not self._parameters:
+            raise GradientError(f"{type(self).__name__}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
+        if all(p.grad is None for p in self._parameters):
+            raise GradientError(f"{type(self).__name__}.step(): no parameter has a gradient. Call loss.backward() first.")
+        if not all(flat.intact() for flat in self._flats):  # the model moved, or another optimiser laid it out anew
+            self._lay_out()
+        with no_grad():
+            for flat, state, rate in zip(self._flats, self._states, self._rates):
+                g = flat.gather_grad()
+                if self.weight_decay:
+                    g = self.decay(flat.data, g, rate)
+                state["step"].add_(1)
+                self.update(flat.data, g, state, rate)
+
+    def decay(self, w: Tensor, g: Tensor, lr: Tensor) -> Tensor:
+        """The gradient with the L2 penalty's share."""
+        return g + self.weight_decay * w
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self._parameters:
+            parameter.zero_grad()
+
+    # --- saving -------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The learning rate, and the memory as ``{"0.momentum": tensor, …}``, numbered as the parameters are."""
+        memory: dict[str, Tensor] = {}
+        order = {parameter: i for i, parameter in enumerate(self._parameters)}
+        for flat, state in zip(self._flats, self._states):
+            start = 0
+            for parameter in flat.parameters:
+                for name in self.memory:
+                    memory[f"{order[parameter]}.{name}"] = state[name].narrow(0, start, parameter.size)
+                memory[f"{order[parameter]}.step"] = state["step"]
+                start += parameter.size
+        return {"lr": self._lr, "memory": memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` gave, for the same parameters.
+
+        Raises:
+            ArgumentError: it belongs to another rule or other parameters; nothing has been changed then.
+        """
+        own = self.state_dict()["memory"]
+        given = state["memory"]
+        if own.keys() != given.keys() or any(own[k].size != getattr(given[k], "size", -1) for k in own):
+            raise ArgumentError(
+                f"this state does not fit {type(self).__name__} with {len(self._parameters)} parameters: it holds "
+                f"{', '.join(list(given)[:6]) or 'nothing'}{' …' if len(given) > 6 else ''}."
+            )
+        self.lr = state["lr"]
+        self._remember(given)
+
+    def _remember(self, memory: dict[str, Any]) -> None:
+        for name, place in self.state_dict()["memory"].items():
+            if name in memory:
+                place.load_(memory[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name != "lr":
+            layout.changed()  # a recorded step holds the old hyperparameter
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
+        return f"{type(self).__name__}(lr={self._lr:g}{', ' + settings if settings else ''})"

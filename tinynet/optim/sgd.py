@@ -1,0 +1,112 @@
+"""Gradient descent: on a whole function with the classic stopping rules, and stochastic, with momentum."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinynet.errors import ArgumentError
+from tinynet.optim.optimizer import Optimizer
+from tinynet.parameter import Parameter
+from tinynet.tensor import Tensor, no_grad
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: w ← w - lr · g; with momentum v ← μ v + g, w ← w - lr · v.
+
+    Args:
+        momentum: μ, how much of the last step is kept.
+        nesterov: step along g + μ v, the gradient a step ahead.
+
+    Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013, in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter] | None = None,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        self.momentum = self._checked("momentum", momentum)
+        self.nesterov = nesterov
+        if nesterov and not momentum:
+            raise ArgumentError("SGD(nesterov=True) needs a momentum above 0.")
+        self.memory = ("momentum",) if momentum else ()
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+    def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], lr: Tensor) -> None:
+        """w ← w - lr · (g, or the running sum of gradients)."""
+        if self.momentum:
+            v = state["momentum"].mul_(self.momentum).add_(g)
+            g = g + self.momentum * v if self.nesterov else v
+        w.sub_(lr * g)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How a gradient descent went.
+
+    Attributes:
+        steps: how many steps were taken.
+        stopped_by: ``"tolerance"`` (the largest step was small enough) or ``"max_steps"``.
+        losses: the loss before each step, and after the last.
+        largest_step: the last step's largest component, |lr · slope|.
+    """
+
+    steps: int
+    stopped_by: str
+    losses: tuple[float, ...]
+    largest_step: float
+
+
+def gradient_descent(
+    loss: Callable[[], Any],
+    parameters: Sequence[Any],
+    lr: float = 0.1,
+    tolerance: float = 1e-3,
+    max_steps: int = 1000,
+) -> Descent:
+    """Plain gradient descent on a whole function: step = slope × learning rate, until the steps are small.
+
+    >>> intercept, slope = Value(0.0), Value(1.0)
+    >>> gradient_descent(lambda: sum((y - (intercept + slope * x)) ** 2 for x, y in points), [intercept, slope], lr=0.01)
+
+    Args:
+        loss: computes the loss anew from the parameters.
+        parameters: Values, or Tensors that require gradients; changed in place.
+        lr: the learning rate.
+        tolerance: stop once no parameter moves by more than this.
+        max_steps: stop after so many steps in any case.
+    """
+    if lr <= 0 or tolerance < 0 or max_steps < 1 or not parameters:
+        raise ArgumentError(
+            f"gradient_descent(lr={lr}, tolerance={tolerance}, max_steps={max_steps}) on {len(parameters)} parameters: it "
+            "needs a positive rate, a tolerance of at least 0, one step and one parameter at least."
+        )
+    losses: list[float] = []
+    largest = float("inf")
+    steps = 0
+    for steps in range(1, max_steps + 1):
+        for parameter in parameters:
+            parameter.zero_grad()
+        result = loss()
+        losses.append(float(result))
+        result.backward()
+        largest = max(_descend(parameter, lr) for parameter in parameters)
+        if largest <= tolerance:
+            break
+    return Descent(steps, "tolerance" if largest <= tolerance else "max_steps", (*losses, float(loss())), largest)
+
+
+def _descend(parameter: Any, lr: float) -> float:
+    """Take one parameter's step, and say how long its largest component was."""
+    if not isinstance(parameter, Tensor):
+        parameter.data -= lr * parameter.grad
+        return abs(lr * parameter.grad)
+    if parameter.grad is None:
+        return 0.0
+    with no_grad():
+        step = parameter.grad * lr
+        parameter.sub_(step)
+        return float(step.abs().amax()) if step.size else 0.0
