@@ -18,7 +18,7 @@ READY = {
     "exp": "exp", "log": "log", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "abs": "absolute", "sign": "sign",
     "tanh": "tanh", "maximum": "maximum", "minimum": "minimum", "matmul": "matmul",
     "greater": "greater", "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal",
-    "equal": "equal", "not_equal": "not_equal", "clip": "clip", "argmax": "argmax", "argmin": "argmin",
+    "equal": "equal", "not_equal": "not_equal", "argmax": "argmax", "argmin": "argmin",
 }  # fmt: skip
 
 _written: dict[str, Callable[..., Any]] = {}
@@ -72,8 +72,7 @@ def leaky_relu(xp: Any, x: Array, slope: float, out: Array = None) -> Array:
 @kernel
 def sigmoid(xp: Any, x: Array, out: Array = None) -> Array:
     """1 / (1 + e^-x), with -x held below the largest power of e that the dtype can hold."""
-    out = _room(xp, x, out)
-    xp.negative(x, out=out)
+    out = xp.multiply(x, -1.0, out=out)  # a float array, whatever x is
     xp.minimum(out, {2: 11.0, 4: 88.0, 8: 709.0}[out.dtype.itemsize], out=out)
     xp.exp(out, out=out)
     xp.add(out, 1, out=out)
@@ -137,8 +136,14 @@ def where(xp: Any, condition: Array, x: Array, y: Array, out: Array = None) -> A
     if out is None:
         return xp.where(condition, x, y)
     xp.copyto(out, y)
-    xp.copyto(out, x, where=condition)
+    xp.copyto(out, x, where=xp.asarray(condition, bool))
     return out
+
+
+@kernel
+def clip(xp: Any, x: Array, low: float, high: float, out: Array = None) -> Array:
+    """x held between low and high."""
+    return xp.clip(x, low, high, out=out)
 
 
 @kernel

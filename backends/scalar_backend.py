@@ -4,12 +4,15 @@ NumPy falls back on Python's operators for arrays of objects, so the structural 
 work unchanged and every result is a Value that remembers. What differs, and why:
 
 - Functions of the formula sheet are applied to each element, so that the graph shows them by name.
+- A number as exponent stays a parameter of the operation: x² has a gradient at x < 0, x^y with respect to y has none.
+- Every float is a Value. NumPy leaves plain numbers where it adds up nothing, or where a 0 was chosen or joined on.
 - ``max`` shares the gradient among ties, as the formula sheet says; NumPy would pick one element.
 - ``out`` means: overwrite the numbers inside the Values that are there. History ends at such a step, which is just what
   an optimiser's update is.
 - Gradients come from ``Value.backward`` and from none of the tensor rules: this is the independent oracle.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -24,10 +27,12 @@ _to_values = np.frompyfunc(lambda x: x if isinstance(x, Value) else Value(x), 1,
 _to_fresh_values = np.frompyfunc(lambda x: Value(float(x)), 1, 1)
 
 
-def _each(primitive: p.Primitive) -> Callable[..., Any]:
-    """The kernel that applies a row of the formula sheet to each element."""
+def _each(primitive: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel that applies a row of the formula sheet to each element; ``plain`` is for arrays of plain numbers."""
 
     def kernel(*xs: Any, out: None = None, **params: Any) -> Any:
+        if not any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in xs):
+            return plain(*xs, **params)
         return np.frompyfunc(lambda *values: primitive(*values, **params), len(xs), 1)(*xs)
 
     return kernel
@@ -60,20 +65,23 @@ def _cast(x: Array, dtype: str, out: None = None) -> Array:
     return x.astype(np.float64).astype(dtype) if x.dtype == object else x.astype(dtype)
 
 
-BY_ELEMENT = "pow sigmoid relu leaky_relu softplus erf sign clip maximum minimum".split()
+PLAIN = table(np)
+BY_ELEMENT = "sigmoid relu leaky_relu softplus erf sign clip maximum minimum".split()
 
 
 class ScalarBackend(Backend):
     """Every number a Value."""
 
     name = "scalar"
-    kernels = {name: kernel for name, kernel in table(np).items() if name in REQUIRED} | {
-        **{name: _each(getattr(p, name)) for name in BY_ELEMENT},
-        **{name: _extreme(table(np)[name]) for name in ("max", "min")},
+    kernels = {name: kernel for name, kernel in PLAIN.items() if name in REQUIRED} | {
+        **{name: _each(getattr(p, name), PLAIN[name]) for name in BY_ELEMENT},
+        **{name: _extreme(PLAIN[name]) for name in ("max", "min")},
+        "pow": _each(operator.pow, PLAIN["pow"]),
         "copy": _copy,
         "cast": _cast,
     }
     array_type = np.ndarray
+    wrap = staticmethod(np.asarray)
     default_dtype = "float64"
     differentiates = True
     replayable = False
@@ -81,6 +89,8 @@ class ScalarBackend(Backend):
     def launch(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
         """Run one kernel; with ``out`` the numbers go into its Values and the history ends."""
         result = super().launch(name, *inputs, **params)
+        if result.dtype.kind in "fO":
+            result = np.asarray(_to_values(result))
         if out is None:
             return result
         if out.dtype != object:
@@ -89,11 +99,6 @@ class ScalarBackend(Backend):
         for value, new in zip(out.flat, np.broadcast_to(result, out.shape).flat):
             value.data = float(new)
         return out
-
-    def wrap(self, result: Any) -> Array:
-        array = np.empty((), object if isinstance(result, Value) else None)
-        array[()] = result
-        return array
 
     def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
         if data.dtype == object:

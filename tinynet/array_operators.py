@@ -3,6 +3,7 @@
 Like ``operators.py`` it adds no machinery: each method is a row of the formula sheet, or a few of them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -78,8 +79,10 @@ class ArrayOperators(Operators):
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Dimensions start_dim … end_dim run together into one: ``flatten(1)`` keeps the batch."""
-        start, end = self._dims(start_dim)[0], self._dims(end_dim)[0]
-        return self.reshape(*self.shape[:start], -1 if self.size else 0, *self.shape[end + 1 :])
+        if not self.ndim:
+            return self.reshape(1)
+        start, end = self._dims((start_dim, end_dim))
+        return self.reshape(*self.shape[:start], math.prod(self.shape[start : end + 1]), *self.shape[end + 1 :])
 
     def permute(self, *dims: int) -> Self:
         """Dimensions in another order."""
@@ -104,6 +107,8 @@ class ArrayOperators(Operators):
 
     def unsqueeze(self, dim: int) -> Self:
         """A new dimension of size 1 at position dim."""
+        if not -self.ndim - 1 <= dim <= self.ndim:
+            raise ShapeError(f"unsqueeze has places 0 … {self.ndim} for a new dimension of {self.shape}; got {dim}.")
         dim = dim + self.ndim + 1 if dim < 0 else dim
         return self.reshape(*self.shape[:dim], 1, *self.shape[dim:])
 
@@ -118,6 +123,9 @@ class ArrayOperators(Operators):
 
     def narrow(self, dim: int, start: int, length: int) -> Self:
         """Elements start … start + length - 1 along one dimension."""
+        dim = self._dims(dim)[0]
+        if not 0 <= start <= start + length <= self.shape[dim]:
+            raise ShapeError(f"narrow wants elements {start} … {start + length - 1} of dimension {dim} of {self.shape}.")
         index = [slice(None)] * self.ndim
         index[dim] = slice(start, start + length)
         return self[tuple(index)]

@@ -133,8 +133,7 @@ class Tensor(ArrayOperators):
         except (ValueError, IndexError) as error:
             if isinstance(error, ArgumentError | ShapeError):
                 raise
-            got = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
-            raise ShapeError(f"{primitive.name} cannot take inputs {got} {params or ''}: {error}") from error
+            raise _misfit(primitive.name, inputs, params, error) from error
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
             result, *kept = result
@@ -187,8 +186,7 @@ class Tensor(ArrayOperators):
             for node in backward_order(self):
                 if (g := arrived.pop(node, None)) is None:
                     continue
-                for hook in node.hooks:
-                    g = hook(g) or g
+                g = node._hooked(g)
                 if node.primitive is None:
                     node._accumulate(g, create_graph)
                     continue
@@ -210,18 +208,26 @@ class Tensor(ArrayOperators):
         found = self.backend.gradients(self.data, gradient.data, [x.data for x in wanted])
         with no_grad():
             for x, array in zip(wanted, found):
-                g = Tensor.of(array, self.backend)
-                for hook in x.hooks:
-                    hook(g)
+                arrived = Tensor.of(array, self.backend)
+                g = x._hooked(arrived)
+                if g is not arrived and x.primitive is not None:
+                    raise GradientError(f"on {self.backend.name} a hook inside the graph may not replace the gradient.")
                 if x.primitive is None:
                     x._accumulate(g, False)
                 elif x.retains_grad:
                     x.grad = g
 
+    def _hooked(self, g: "Tensor") -> "Tensor":
+        """The gradient that arrived, or what the hooks replace it with."""
+        for hook in self.hooks:
+            replaced = hook(g)
+            g = g if replaced is None else replaced
+        return g
+
     def _accumulate(self, g: "Tensor", create_graph: bool) -> None:
         """Add an arriving gradient to a leaf's."""
         if self.grad is not None:
-            self.grad = self.grad + g
+            self.grad = self.grad + g.to(dtype=self.dtype)
         elif create_graph:
             self.grad = g
         else:  # copied: the same array may be on its way to another leaf
@@ -307,7 +313,10 @@ class Tensor(ArrayOperators):
         if self.primitive is not None or (self.requires_grad and _mode.remember):
             raise GradientError(f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`.")
         _, inputs = _together(kernel, inputs)
-        self.backend.launch(kernel, *[x.data if isinstance(x, Tensor) else x for x in inputs], out=self.data)
+        try:
+            self.backend.launch(kernel, *[x.data if isinstance(x, Tensor) else x for x in inputs], out=self.data)
+        except ValueError as error:
+            raise _misfit(f"{kernel}_", (self, *inputs), {}, error) from error
         return self
 
     def add_(self, other: Any) -> "Tensor":
@@ -357,6 +366,11 @@ def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[A
             x = Tensor.like(x, first)
         ready.append(x)
     return backend, tuple(ready)
+
+
+def _misfit(operation: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> ShapeError:
+    got = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
+    return ShapeError(f"{operation} cannot take inputs {got} {params or ''}: {error}")
 
 
 def _host(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, Any]:

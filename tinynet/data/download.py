@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinynet.data.files import write_bytes
 from tinynet.errors import DataError
+from tinynet.files import write_bytes
 
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 16  # bytes

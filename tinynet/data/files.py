@@ -1,13 +1,12 @@
-"""Where data files are looked for, and how their bytes come in and go out.
+"""Where data files are looked for, and how their bytes come in.
 
-Separate because every reader of a data set (IDX, names, Shakespeare) needs the same three things. Must not know what
+Separate because every reader of a data set (IDX, names, Shakespeare) needs the same things. Must not know what
 the bytes mean, and must not use the network.
 """
 
 import gzip
 import lzma
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -81,29 +80,3 @@ def _decompress_xz(data: bytes) -> bytes:
             raise EOFError("it ends before the end-of-stream marker")
         data = stream.unused_data
     return b"".join(out)
-
-
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
-
-    Missing parent folders are made. Raises ``DataError`` when the place cannot be written.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise DataError(
-            f"Writing {path} ({len(data)} bytes): {error.strerror or error}. Choose a folder that can be written."
-        ) from error
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)

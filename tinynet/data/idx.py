@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynet.data.files import decompress, read_bytes, write_bytes
+from tinynet.data.files import decompress, read_bytes
 from tinynet.errors import ArgumentError, DataError, TypeMismatch
+from tinynet.files import write_bytes
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(dtype).newbyteorder("="): code for code, dtype in _DTYPES.items()}

@@ -19,7 +19,13 @@ REDUCTIONS = ("mean", "sum", "batchmean", "none")
 
 
 class Loss(Module):
-    """The base of every loss: what a target may be, and how examples are reduced to one number."""
+    """The base of every loss: what a target may be, and how examples are reduced to one number.
+
+    Attributes:
+        threshold: above which a single output means class 1.
+    """
+
+    threshold = 0.5
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in REDUCTIONS:
@@ -34,6 +40,19 @@ class Loss(Module):
         if target.is_floating_point():
             target = target.to(dtype=prediction.dtype)
         return super().__call__(prediction, target)
+
+    def classes(self, prediction: Tensor) -> Tensor:
+        """The class that each row of a prediction stands for: its largest output, or, for a single one, above 0.5."""
+        if prediction.ndim == 2 and prediction.shape[1] > 1:
+            return prediction.argmax(1)
+        return (prediction > self.threshold).to(dtype="int64").reshape(-1)
+
+    def target_classes(self, target: Tensor) -> Tensor:
+        """The classes that a target names: as numbers, as one-hot rows, or as sides -1 and 1."""
+        if target.ndim == 2 and target.shape[1] > 1:
+            return target.argmax(1)
+        target = target.reshape(-1)
+        return (target > 0).to(dtype="int64") if target.is_floating_point() or not self.threshold else target
 
     def _check(self, prediction: Tensor, target: Any) -> None:
         """Look at a target while it is still on the host, where looking is cheap."""
@@ -152,6 +171,8 @@ class BCEWithLogitsLoss(Loss):
     cross-entropy cost of Nielsen's chapter 3.
     """
 
+    threshold = 0.0
+
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
         return self._reduce(prediction.softplus() - prediction * self._matched(prediction, target), len(prediction))
@@ -176,6 +197,8 @@ class HingeLoss(Loss):
 
     Shapes: prediction (batch,) or (batch, 1); target (batch,) or (batch, 1).
     """
+
+    threshold = 0.0
 
     def _check(self, prediction: Tensor, target: Any) -> None:
         odd = [x for x in Tensor(target, backend="numpy").reshape(-1).tolist() if x not in (-1, 0, 1)]

@@ -1,0 +1,45 @@
+"""How numbers and names are written for people, wherever an explanation or a drawing shows them.
+
+Separate because the words, the picture and the exports must agree on every digit. Must not know graphs or formats.
+"""
+
+import re
+import unicodedata
+
+LONGEST_NAME = 40  # characters
+ELLIPSIS = "…"
+MINUS = "−"
+
+_JOINERS = "\u200c\u200d"  # invisible, but part of how Persian and emoji are written
+
+
+def number(x: float) -> str:
+    """Six significant digits and a true minus sign: −0.00402285."""
+    text = f"{x:g}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+def clean(label: object) -> str:
+    """A label on one line, without control characters, cut to LONGEST_NAME; empty where nothing can be seen."""
+    text = " ".join(str(label)[:1000].split())
+    return clip("".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text), LONGEST_NAME)
+
+
+def clip(text: str, longest: int) -> str:
+    """The text, or as much of it as leaves room for an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + ELLIPSIS
+
+
+def atom(name: str) -> str:
+    """A name as it stands inside a formula: in brackets where it could be read as a formula itself."""
+    return f"({name})" if re.search(r"[\s+\-*/×−=<>(),^&|]", name) else name
+
+
+def columns(text: str) -> int:
+    """How many columns of a fixed-width font the text takes."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces after it, to that many columns."""
+    return text + " " * (width - columns(text))

@@ -1,0 +1,80 @@
+"""Saved weights and saved runs: one safetensors file each, written whole or not at all, and no pickle.
+
+A file holds tensors by name and, in its header, JSON with everything else. Netron and every safetensors reader open it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import CheckpointError
+from tinynet.files import write_bytes
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor
+
+FORMAT = "tinynet 1"
+
+
+def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str, Any]) -> Path:
+    """Write arrays and JSON as one file, atomically.
+
+    Raises:
+        FileError: the place cannot be written; an older file there is untouched.
+    """
+    from safetensors.numpy import save
+
+    arrays = {  # safetensors would silently garble an array that is not contiguous
+        name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape) for name, t in tensors.items()
+    }
+    return write_bytes(path, save(arrays, {"format": FORMAT, "about": json.dumps(about)}))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"], dict[str, Any]]:
+    """The arrays and the JSON of a file; another program's safetensors file has empty JSON.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"Reading {path}: there is no such file. Check the path.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(
+            f"Reading {path}: this is no whole safetensors file ({error}). It may be cut short or of another kind; use "
+            "another copy."
+        ) from error
+    return arrays, about
+
+
+def save(model: Module, path: str | os.PathLike[str], about: dict[str, Any] | None = None) -> Path:
+    """Save a model's parameters and buffers as a safetensors file.
+
+    Args:
+        model: whose ``state_dict()`` is saved.
+        path: where; an existing file is replaced once the new one is whole.
+        about: anything that JSON can hold, to be kept with the weights.
+    """
+    return write(path, dict(model.state_dict()), {"model": about or {}})
+
+
+def load(model: Module, path: str | os.PathLike[str]) -> Module:
+    """Load a model's parameters and buffers from a safetensors file, tinynet's or another program's; returns the model.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+        ArgumentError: its names or shapes are not this model's; nothing has been changed then.
+    """
+    arrays, about = read(path)
+    if "trainer" in about:  # a training run: the model is a part of it
+        arrays = {name.removeprefix("model."): a for name, a in arrays.items() if name.startswith("model.")}
+    model.load_state_dict(arrays)
+    return model

@@ -1,0 +1,56 @@
+"""Metrics: numbers to read beside the loss.
+
+A metric counts, for a batch, how much of it applies to (``accuracy``: how many examples are right); the trainer adds
+that up on the device and divides by the number of examples once an epoch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import ArgumentError
+from tinynet.nn.losses import Loss
+from tinynet.tensor import Tensor
+
+Metric = Callable[[Loss, Tensor, Tensor], Tensor]
+
+
+def accuracy(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
+    """How many examples are put in their class."""
+    return (loss.classes(prediction) == loss.target_classes(target)).sum()
+
+
+def error(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
+    """How many examples are put in a wrong class."""
+    return (loss.classes(prediction) != loss.target_classes(target)).sum()
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "error": error}
+
+
+def find_metrics(names: Any) -> dict[str, Metric]:
+    """Metrics by name; functions stand for themselves."""
+    found: dict[str, Metric] = {}
+    for metric in [names] if isinstance(names, str) else names:
+        if callable(metric):
+            found[metric.__name__] = metric
+        elif metric in METRICS:
+            found[metric] = METRICS[metric]
+        else:
+            raise ArgumentError(f"there is no metric {metric!r}. Choose from {', '.join(METRICS)}, or pass a function.")
+    return found
+
+
+def confusion_matrix(predicted: Any, actual: Any, classes: int | None = None) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """How often class i (row) was taken for class j (column).
+
+    Args:
+        predicted, actual: (examples,) class numbers.
+        classes: how many there are; the largest number seen, plus one, by default.
+    """
+    predicted, actual = np.asarray(predicted, np.int64), np.asarray(actual, np.int64)
+    if predicted.shape != actual.shape or predicted.ndim != 1:
+        raise ArgumentError(f"confusion_matrix needs two lists of equal length; got {predicted.shape} and {actual.shape}.")
+    size = classes or int(max(predicted.max(initial=-1), actual.max(initial=-1))) + 1
+    return np.bincount(actual * size + predicted, minlength=size * size).reshape(size, size)
