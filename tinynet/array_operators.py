@@ -125,7 +125,9 @@ class ArrayOperators(Operators):
         """Elements start … start + length - 1 along one dimension."""
         dim = self._dims(dim)[0]
         if not 0 <= start <= start + length <= self.shape[dim]:
-            raise ShapeError(f"narrow wants elements {start} … {start + length - 1} of dimension {dim} of {self.shape}.")
+            raise ShapeError(
+                f"narrow wants elements {start} … {start + length - 1} of dimension {dim} of {self.shape}."
+            )
         index = [slice(None)] * self.ndim
         index[dim] = slice(start, start + length)
         return self[tuple(index)]

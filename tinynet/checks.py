@@ -59,7 +59,8 @@ class GradientReport:
         verdict = "agree with" if self.ok else "differ from"
         return (
             f"{self.function}: the {self.compared} gradients {verdict} finite differences. "
-            f"Worst: input {self.input} at index {self.index}: analytic {self.analytic:.12g}, numeric {self.numeric:.12g}, "
+            f"Worst: input {self.input} at index {self.index}: "
+            f"analytic {self.analytic:.12g}, numeric {self.numeric:.12g}, "
             f"difference {self.difference:.3g} where {self.allowed:.3g} is allowed."
         )
 
@@ -83,7 +84,7 @@ def check_gradients(
 
     Args:
         function: returns a Tensor, a Value, a number, or tuples and lists of them.
-        inputs: Values and Tensors (leaves, float64) are varied; anything else, such as a Tensor of integers, is handed on.
+        inputs: Values and Tensors (leaves, float64) are varied; anything else, such as integer Tensors, is handed on.
         step, rtol, atol: the step, and the tolerance: atol + rtol · |numeric|.
         raises: whether a difference is an error, or only told in the report.
 

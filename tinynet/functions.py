@@ -12,7 +12,9 @@ from tinynet.registry import get_backend
 from tinynet.tensor import Tensor
 
 
-def full(shape: int | Sequence[int], value: float, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+def full(
+    shape: int | Sequence[int], value: float, dtype: str | None = None, backend: "str | Backend | None" = None
+) -> Tensor:
     """A tensor filled with one number."""
     chosen = get_backend(backend)
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)

@@ -91,7 +91,9 @@ class FlatParameters:
         start = 0
         for parameter in parameters:
             here, start = start, start + parameter.size
-            place, grad_place = (t.narrow(0, here, parameter.size).reshape(parameter.shape) for t in (self.data, self.grad))
+            place, grad_place = (
+                t.narrow(0, here, parameter.size).reshape(parameter.shape) for t in (self.data, self.grad)
+            )
             place.copy_(parameter.detach())
             parameter.move(place.data, backend, grad_place)
         self._places = [parameter.data for parameter in parameters]

@@ -67,7 +67,9 @@ class Primitive:
     def bind(self, symbol: str = "", **params: Any) -> "Primitive":
         """The same operation with its parameters fixed: ``pow.bind(y=2)`` is the square."""
         rules = [rule and partial(rule, **params) for rule in self.rules]
-        bound = Primitive(self.name, self.number and partial(self.number, **params), *rules, symbol=symbol or self.symbol)
+        bound = Primitive(
+            self.name, self.number and partial(self.number, **params), *rules, symbol=symbol or self.symbol
+        )
         bound.params = params
         return bound
 

@@ -21,11 +21,15 @@ class _Recording:
     """A program, and the tensors through which it is fed and read."""
 
     def __init__(self, function: Callable[..., Any], arguments: list[Any], names: dict[int, str]) -> None:
-        self.arguments = [Tensor.of(a.backend.launch("copy", a.data), a.backend) if _is_tensor(a) else a for a in arguments]
+        self.arguments = [
+            Tensor.of(a.backend.launch("copy", a.data), a.backend) if _is_tensor(a) else a for a in arguments
+        ]
         self.inputs = [a for a in self.arguments if _is_tensor(a)]
         backend = self.inputs[0].backend
         if not backend.replayable:
-            raise CaptureError(f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture.")
+            raise CaptureError(
+                f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture."
+            )
         self.program = Program(backend, [x.data for x in self.inputs], names=names)
         backend.recorder = self.program
         try:

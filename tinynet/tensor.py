@@ -20,6 +20,7 @@ from tinynet.graph import backward_order
 from tinynet.primitives import Fused, Primitive
 from tinynet.registry import get_backend
 
+
 class _Mode(threading.local):
     remember = True  # operations remember how their results were made
     fused = True  # fused kernels stand in for their references
@@ -240,7 +241,9 @@ class Tensor(ArrayOperators):
     def requires_grad_(self, wanted: bool = True) -> "Tensor":
         """Ask for gradients with respect to this tensor, or no longer."""
         if wanted and not self.is_floating_point():
-            raise TypeMismatch(f"only floating-point tensors have gradients; this one is {self.dtype}. Use .to('float32').")
+            raise TypeMismatch(
+                f"only floating-point tensors have gradients; this one is {self.dtype}. Use .to('float32')."
+            )
         self.requires_grad = wanted
         return self
 
@@ -286,7 +289,9 @@ class Tensor(ArrayOperators):
         target = self.backend if backend is None else get_backend(backend)
         if target is not self.backend:
             if self.requires_grad and _mode.remember:
-                raise GradientError(f"moving from {self.backend.name} to {target.name} has no gradient: detach() first.")
+                raise GradientError(
+                    f"moving from {self.backend.name} to {target.name} has no gradient: detach() first."
+                )
             return Tensor(self.numpy(), dtype, backend=target)
         return self if dtype in (None, self.dtype) else Tensor.apply(p.cast, self, dtype=dtype)
 
@@ -311,7 +316,9 @@ class Tensor(ArrayOperators):
 
     def _overwrite(self, kernel: str, *inputs: Any) -> "Tensor":
         if self.primitive is not None or (self.requires_grad and _mode.remember):
-            raise GradientError(f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`.")
+            raise GradientError(
+                f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`."
+            )
         _, inputs = _together(kernel, inputs)
         try:
             self.backend.launch(kernel, *[x.data if isinstance(x, Tensor) else x for x in inputs], out=self.data)

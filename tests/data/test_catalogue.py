@@ -55,4 +55,4 @@ def test_the_package_needs_numpy_and_the_errors_and_nothing_else_at_import() -> 
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"rich", "matplotlib", "tinynet.data.make_digits"} & set(modules)
     own = {name for name in modules if name.startswith("tinynet.") and not name.startswith("tinynet.data")}
-    assert own == {"tinynet.errors"}
+    assert own == {"tinynet.errors", "tinynet.files"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinynet.data.idx import decode_idx, encode_idx, read_idx, write_idx
-from tinynet.errors import ArgumentError, DataError, TypeMismatch
+from tinynet.errors import ArgumentError, DataError, FileError, TypeMismatch
 
 SMALL = struct.pack(">BBBBII", 0, 0, 0x0B, 2, 2, 3) + struct.pack(">6h", 1, -2, 3, 4, 5, 600)
 ARRAY = np.array([[1, -2, 3], [4, 5, 600]], np.int16)
@@ -129,9 +129,9 @@ def test_what_idx_cannot_hold_is_refused_before_writing(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(DataError, match=r"Writing .*file/a .*Choose a folder"):
+    with pytest.raises(FileError, match=r"Writing .*file/a .*Choose a folder"):
         write_idx(tmp_path / "file" / "a", ARRAY)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="Writing"):
+    with pytest.raises(FileError, match="Writing"):
         write_idx(tmp_path / "folder", ARRAY)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]

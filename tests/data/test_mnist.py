@@ -20,7 +20,7 @@ import pytest
 from tinynet.data import fashion_mnist, mnist
 from tinynet.data.files import cache_directory
 from tinynet.data.mnist import _FASHION, _MNIST, _load
-from tinynet.errors import DataError
+from tinynet.errors import DataError, FileError
 
 needs_mnist = pytest.mark.skipif(
     not os.environ.get("TINYNET_DATA"), reason="TINYNET_DATA does not name the MNIST files"
@@ -239,7 +239,7 @@ def test_an_interrupted_download_leaves_nothing(
 def test_a_cache_that_cannot_be_written(tmp_path: Path, mirror: Mirror) -> None:
     mirror.files, source = a_tiny_set(0, (mirror.url,))
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"Writing .*cache/mnist/.*Choose a folder that can be written"):
+    with pytest.raises(FileError, match=r"Writing .*cache/mnist/.*Choose a folder that can be written"):
         _load(source, None, True)
 
 

@@ -1,7 +1,7 @@
 """Backpropagation shown: in words and numbers (``explain``), and as a picture (``draw``).
 
-The walk is data (``trace.py``); words, picture, exports and page each read it. Nothing here changes a Value, and nothing
-needs more than the standard library.
+The walk is data (``trace.py``); words, picture, exports and page each read it. Nothing here changes a Value, and
+nothing needs more than the standard library.
 """
 
 import sys

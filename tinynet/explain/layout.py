@@ -8,6 +8,7 @@ chain of thousands is laid out as easily as a pair. Must not know what the boxes
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 ACROSS, DOWN = 34.0, 16.0  # the gap between layers, and between boxes of one layer
 PORTS = 9.0  # the distance between two arrows that arrive at one box
@@ -51,7 +52,7 @@ def layout(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]
     above: list[list[int]] = [[] for _ in boxes]  # neighbours in earlier layers, and in later ones
     below: list[list[int]] = [[] for _ in boxes]
     for chain in chains:
-        for u, v in zip(chain, chain[1:]):
+        for u, v in pairwise(chain):
             above[v].append(u)
             below[u].append(v)
     layers = _ordered(boxes, len(sizes), above, below)
@@ -142,7 +143,7 @@ def _settle(boxes: list[Box], layer: list[int], wanted: list[float]) -> None:
     stands at the mean of what its members want (pool adjacent violators; Barlow et al., 1972).
     """
     offsets = [0.0]
-    for i, j in zip(layer, layer[1:]):
+    for i, j in pairwise(layer):
         offsets.append(offsets[-1] + (boxes[i].height + boxes[j].height) / 2 + DOWN)
     blocks: list[tuple[float, int]] = []  # the mean and the size of each
     for want, offset in zip(wanted, offsets):

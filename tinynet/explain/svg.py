@@ -75,7 +75,8 @@ def left_out(nodes: list[Node], shown: list[Node]) -> str:
     """What a picture of ``shown`` does not show; empty where it shows everything."""
     if len(nodes) == len(shown):
         return ""
-    return f"The {len(shown):,} values nearest {nodes[-1].name}; {len(nodes) - len(shown):,} more are left out (limit= shows more)."
+    missing = f"{len(nodes) - len(shown):,} more left out (limit= shows more)"
+    return f"The {len(shown):,} values nearest {nodes[-1].name}; {missing}."
 
 
 def describe(nodes: list[Node]) -> str:
@@ -139,8 +140,8 @@ def _shape(part: Drawn, box: Box, root: Node) -> str:
     radius = ROUND / 2 if part.is_operation else 7
     top = box.y - (len(part.rows) - 1) * LINE / 2
     texts = [
-        f'<text x="{box.x:.1f}" y="{top + i * LINE:.1f}"'
-        f"{' class="name"' if i == 0 and len(part.rows) == 3 else ''}>{escape(row)}</text>"
+        f'<text class="{"name" if i < len(part.rows) - 2 else "row"}" x="{box.x:.1f}" y="{top + i * LINE:.1f}">'
+        f"{escape(row)}</text>"
         for i, row in enumerate(part.rows)
     ]
     return (

@@ -35,7 +35,7 @@ class Loss(Module):
     def __call__(self, prediction: Any, target: Any) -> Any:
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
         if not isinstance(target, Tensor):
-            self._check(prediction, target)
+            self.check_target(prediction, target)
             target = Tensor(target, backend=prediction.backend)
         if target.is_floating_point():
             target = target.to(dtype=prediction.dtype)
@@ -54,8 +54,8 @@ class Loss(Module):
         target = target.reshape(-1)
         return (target > 0).to(dtype="int64") if target.is_floating_point() or not self.threshold else target
 
-    def _check(self, prediction: Tensor, target: Any) -> None:
-        """Look at a target while it is still on the host, where looking is cheap."""
+    def check_target(self, prediction: Tensor, target: Any) -> None:
+        """Refuse what cannot be a target, while it is on the host, where looking is cheap."""
 
     def _reduce(self, losses: Tensor, examples: int) -> Tensor:
         if self.reduction == "none":
@@ -139,7 +139,7 @@ class CrossEntropyLoss(Loss):
         super().__init__(reduction)
         self.label_smoothing = label_smoothing
 
-    def _check(self, prediction: Tensor, target: Any) -> None:
+    def check_target(self, prediction: Tensor, target: Any) -> None:
         classes = Tensor(target, backend="numpy")
         if classes.ndim == 1 and not classes.is_floating_point() and classes.size and prediction.ndim == 2:
             low, high = int(classes.amin()), int(classes.amax())
@@ -200,7 +200,7 @@ class HingeLoss(Loss):
 
     threshold = 0.0
 
-    def _check(self, prediction: Tensor, target: Any) -> None:
+    def check_target(self, prediction: Tensor, target: Any) -> None:
         odd = [x for x in Tensor(target, backend="numpy").reshape(-1).tolist() if x not in (-1, 0, 1)]
         if odd:
             raise TypeMismatch(f"HingeLoss needs targets of -1 and 1, or of 0 and 1; got {odd[0]!r}.")

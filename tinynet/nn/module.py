@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tinynet.backend import Backend
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
+from tinynet.functions import cat
 from tinynet.nn.summary import Summary, summarise
 from tinynet.parameter import Parameter, layout
 from tinynet.registry import get_backend
@@ -60,6 +61,22 @@ class Module:
         here = next(self.parameters(), None)
         tensor = Tensor(x, backend=None if here is None else here.backend)
         return tensor if here is None or not tensor.is_floating_point() else tensor.to(dtype=here.dtype)
+
+    def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
+        """The outputs for many examples, in evaluation mode, with nothing remembered.
+
+        Args:
+            x: (examples, …), on the host or anywhere.
+            batch_size: how many go through the model at a time.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            with no_grad():
+                parts = [self(x[i : i + batch_size]) for i in range(0, max(len(x), 1), batch_size)]
+        finally:
+            self.train(was_training)
+        return parts[0] if len(parts) == 1 else cat(parts)
 
     # --- what it consists of ------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str
     from safetensors.numpy import save
 
     arrays = {  # safetensors would silently garble an array that is not contiguous
-        name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape) for name, t in tensors.items()
+        name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape)
+        for name, t in tensors.items()
     }
     return write_bytes(path, save(arrays, {"format": FORMAT, "about": json.dumps(about)}))
 

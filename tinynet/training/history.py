@@ -81,7 +81,14 @@ class History:
                 rows = [row for row in self.epochs if key in row]
                 if rows:
                     mark = "o" if len(rows) < 20 else None
-                    axes.plot([r["epoch"] for r in rows], [r[key] for r in rows], style, label=label, marker=mark, markersize=3)
+                    axes.plot(
+                        [r["epoch"] for r in rows],
+                        [r[key] for r in rows],
+                        style,
+                        label=label,
+                        marker=mark,
+                        markersize=3,
+                    )
             axes.set(xlabel="epoch", ylabel=name)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.25)

@@ -51,6 +51,8 @@ def confusion_matrix(predicted: Any, actual: Any, classes: int | None = None) ->
     """
     predicted, actual = np.asarray(predicted, np.int64), np.asarray(actual, np.int64)
     if predicted.shape != actual.shape or predicted.ndim != 1:
-        raise ArgumentError(f"confusion_matrix needs two lists of equal length; got {predicted.shape} and {actual.shape}.")
+        raise ArgumentError(
+            f"confusion_matrix needs two lists of equal length; got {predicted.shape} and {actual.shape}."
+        )
     size = classes or int(max(predicted.max(initial=-1), actual.max(initial=-1))) + 1
     return np.bincount(actual * size + predicted, minlength=size * size).reshape(size, size)

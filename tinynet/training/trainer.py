@@ -14,20 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import random
 from tinynet.data import DataLoader, Dataset
-from tinynet.errors import ArgumentError, CaptureError, CheckpointError, TypeMismatch
+from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import full
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
 from tinynet.optim import Optimizer, Schedule, clip_grad_norm_
 from tinynet.recording import Captured, capture
 from tinynet.tensor import Tensor, no_grad
-from tinynet.training import checkpoint as files
 from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
 from tinynet.training.metrics import find_metrics
 from tinynet.training.progress import Progress, make_progress
+from tinynet.training.run_state import load_run, save_run
 
 Pair = Any  # a Dataset, a DataLoader, or a pair (x, y)
 
@@ -125,9 +124,9 @@ class Trainer:
             # kept from fit to fit: what was recorded stays good
             totals = {name: full((), 0.0, "float64", backend) for name in ("loss", *self.metrics)}
             if kind == "train":
-                step: Any = lambda x, y: self._train_step(totals, examples, x, y)  # noqa: E731
+                step: Any = lambda x, y: self._train_step(totals, examples, x, y)
             else:
-                step = lambda x, y: self._eval_step(totals, x, y)  # noqa: E731
+                step = lambda x, y: self._eval_step(totals, x, y)
             if self.capture and backend.replayable:
                 step = capture(step, backend, list(self.model.named_parameters()))
             self._steps[key] = (step, totals)
@@ -143,7 +142,9 @@ class Trainer:
         except CaptureError as error:
             self.note(f"running eagerly: {error}")
             self.capture = False
-            self._steps = {key: (s.function if isinstance(s, Captured) else s, t) for key, (s, t) in self._steps.items()}
+            self._steps = {
+                key: (s.function if isinstance(s, Captured) else s, t) for key, (s, t) in self._steps.items()
+            }
             step = step.function
             step(x, y)
         return step
@@ -207,7 +208,7 @@ class Trainer:
         if resume and where is None:
             raise ArgumentError("fit(resume=True) goes on from checkpoint=; name that file too.")
         if where and (resume is not True or os.path.exists(where)):
-            carried = self._load(where, loader, callbacks)
+            carried = load_run(self, where, loader, callbacks)
         self._progress = make_progress(progress, epochs, len(loader))
         self.history.stopped = ""
         try:
@@ -230,6 +231,8 @@ class Trainer:
         callbacks: list[Callback],
     ) -> None:
         n = len(loader.dataset)
+        for dataset in (loader.dataset, *([valid] if valid is not None else [])):
+            self.loss.check_target(self.model.predict(dataset.x[:1]), dataset.y)  # all at once, while it is on the host
         self.model.train()
         step, totals = self._prepared("train", n)
         for name, value in carried.items():
@@ -250,7 +253,7 @@ class Trainer:
                 if self._interrupted or (checkpoint and every and loader.position % every == 0):
                     state = {k: float(t) for k, t in totals.items()} | {"seconds": time.perf_counter() - began}
                     if checkpoint:
-                        self._save(checkpoint, loader, state, callbacks)
+                        save_run(self, checkpoint, loader, state, callbacks)
                     if self._interrupted:
                         self.history.stopped = "interrupted"
                         self.note(f"interrupted in epoch {epoch + 1}; " + self._saved(checkpoint))
@@ -260,7 +263,11 @@ class Trainer:
             if valid is not None:
                 row |= {f"val_{k}": v for k, v in self.evaluate(valid).items()}
                 self.model.train()
-            row |= {"lr": self.optimizer.lr, "seconds": seconds, "samples_per_second": (seen - fresh) / max(seconds - spent, 1e-9)}
+            row |= {
+                "lr": self.optimizer.lr,
+                "seconds": seconds,
+                "samples_per_second": (seen - fresh) / max(seconds - spent, 1e-9),
+            }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
             for total in totals.values():
@@ -268,19 +275,25 @@ class Trainer:
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
             if checkpoint:
-                self._save(checkpoint, loader, {}, callbacks)
+                save_run(self, checkpoint, loader, {}, callbacks)
             if self._interrupted and not self.history.stopped:
                 self.history.stopped = "interrupted"
                 self.note(f"interrupted after epoch {epoch + 1}; " + self._saved(checkpoint))
         self.history.stopped = self.history.stopped or "epochs"
 
     def _saved(self, checkpoint: Any) -> str:
-        return f"the run is saved in {checkpoint}: fit(resume=True) goes on from here." if checkpoint else "nothing is saved."
+        return (
+            f"the run is saved in {checkpoint}: fit(resume=True) goes on from here."
+            if checkpoint
+            else "nothing is saved."
+        )
 
     def _end_epoch(self, row: dict[str, float], epochs: int, callbacks: list[Callback]) -> None:
         """Write the epoch down, show it, and let the schedule and the callbacks look at it."""
         self.history.epochs.append(row)
-        shown = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "lr", "seconds", "samples_per_second"))
+        shown = "  ".join(
+            f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "lr", "seconds", "samples_per_second")
+        )
         self._progress.epoch(f"epoch {row['epoch']:g}/{epochs}  {shown}  {row['seconds']:.1f} s")
         if not math.isfinite(row["loss"]):
             self.note(
@@ -326,7 +339,6 @@ class Trainer:
             data = Dataset(*(a.numpy() if isinstance(a, Tensor) else np.asarray(a) for a in data))
         dtype = np.dtype(next(p.dtype for p in self.model.parameters()))
         x, y = (a.astype(dtype) if a.dtype.kind == "f" and a.dtype != dtype else a for a in (data.x, data.y))
-        self.loss.check_targets(self.model, y)
         return data if x is data.x and y is data.y else Dataset(x, y, classes=data.classes, name=data.name)
 
     # --- interrupting and resuming ------------------------------------------------------------------------------------
@@ -349,59 +361,3 @@ class Trainer:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-
-    def _save(self, path: Any, loader: DataLoader, running: dict[str, float], callbacks: list[Callback]) -> None:
-        """Save the whole run: model, optimiser, schedule, chance, position, history."""
-        tensors: dict[str, Any] = {f"model.{k}": t for k, t in self.model.state_dict().items()}
-        optimizer = self.optimizer.state_dict()
-        tensors |= {f"optimizer.{k}": t for k, t in optimizer.pop("memory").items()}
-        states: list[dict[str, Any]] = []
-        for i, callback in enumerate(callbacks):
-            plain = callback.state_dict()
-            for key in [k for k, v in plain.items() if isinstance(v, dict)]:
-                tensors |= {f"callback.{i}.{key}.{name}": a for name, a in plain.pop(key).items()}
-            states.append({"class": type(callback).__name__, "state": plain})
-        about = {
-            "optimizer": type(self.optimizer).__name__,
-            "optimizer_state": optimizer,
-            "schedule": self.schedule.state_dict() if self.schedule else None,
-            "random": random.get_state(),
-            "loader": loader.state_dict(),
-            "running": running,
-            "history": self.history.to_json(),
-            "callbacks": states,
-        }
-        files.write(path, tensors, {"trainer": about})
-
-    def _load(self, path: Any, loader: DataLoader, callbacks: list[Callback]) -> dict[str, float]:
-        """Take up a saved run; returns the running totals of the epoch it was in."""
-        arrays, about = files.read(path)
-        saved = about.get("trainer")
-        if saved is None:
-            raise CheckpointError(f"Resuming from {path}: it holds weights, not a training run. Use tn.load for it.")
-        kinds = [c["class"] for c in saved["callbacks"]]
-        if saved["optimizer"] != type(self.optimizer).__name__ or kinds != [type(c).__name__ for c in callbacks]:
-            raise CheckpointError(
-                f"Resuming from {path}: that run had {saved['optimizer']} and callbacks {kinds}; this one has "
-                f"{type(self.optimizer).__name__} and {[type(c).__name__ for c in callbacks]}. Make them alike."
-            )
-        part = {
-            prefix: {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
-            for prefix in ("model.", "optimizer.")
-        }
-        loader.load_state_dict(saved["loader"])
-        self.model.load_state_dict(part["model."])
-        self.optimizer.load_state_dict(saved["optimizer_state"] | {"memory": part["optimizer."]})
-        if self.schedule is not None and saved["schedule"] is not None:
-            self.schedule.load_state_dict(saved["schedule"])
-        for i, (callback, state) in enumerate(zip(callbacks, saved["callbacks"])):
-            prefix = f"callback.{i}."
-            plain = dict(state["state"])
-            for key, array in arrays.items():
-                if key.startswith(prefix):
-                    name, _, rest = key.removeprefix(prefix).partition(".")
-                    plain.setdefault(name, {})[rest] = array
-            callback.load_state_dict(plain)
-        random.set_state(saved["random"])
-        self.history = History.from_json(saved["history"])
-        return dict(saved["running"])

@@ -1,0 +1,79 @@
+"""What several test files share: the backends under test, the comparison of arrays, and how random tests are drawn."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tinynet import Tensor, get_backend
+from tinynet.backend import Backend
+
+# The same examples on every run and every machine; the first one of a test may be slow to import what it compares with.
+settings.register_profile("tinynet", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tinynet")
+
+# --- the backends under test: a line each, and every test that is written over them runs on it too --------------------
+
+BACKENDS = [
+    pytest.param("numpy", id="numpy"),
+    pytest.param("scalar", id="scalar"),
+    # pytest.param("strict", id="strict"),                               with its factory in MADE_HERE
+    # pytest.param("cupy", id="cupy", marks=pytest.mark.gpu),
+]
+MADE_HERE: dict[str, Callable[[], Backend]] = {}  # backends that exist in tests alone
+
+on_every_backend = pytest.mark.parametrize("backend", BACKENDS)
+on_array_backends = pytest.mark.parametrize("backend", [b for b in BACKENDS if b.values[0] != "scalar"])
+"""Backends that use the gradient rules; the scalar one is what they are compared with."""
+
+
+@cache
+def engine(name: str) -> Backend:
+    """The backend of that name."""
+    return MADE_HERE[name]() if name in MADE_HERE else get_backend(name)
+
+
+# --- running a function, and comparing --------------------------------------------------------------------------------
+
+
+def weights(shape: tuple[int, ...]) -> Any:
+    """Fixed numbers, unlike each other, to contract an output with: the gradient that arrives from further on."""
+    return np.random.default_rng(7).uniform(0.5, 1.5, shape)
+
+
+def run(function: Callable[..., Any], arrays: list[Any], backend: str) -> tuple[Any, list[Any]]:
+    """The value of a function of Tensors, and the gradient for each input of floats (None for the others), as NumPy."""
+    given = [Tensor(x, backend=engine(backend)) if isinstance(x, np.ndarray) else x for x in arrays]
+    for x in given:
+        if isinstance(x, Tensor) and x.is_floating_point():
+            x.requires_grad_()
+    out = function(*given)
+    if out.requires_grad:
+        out.backward(Tensor(weights(out.shape).astype(out.dtype), backend=out.backend))
+    return out.numpy(), [x.grad.numpy() if isinstance(x, Tensor) and x.grad is not None else None for x in given]
+
+
+def same(actual: Any, expected: Any, what: str, rtol: float, atol: float = 0.0) -> None:
+    """Fail, naming the index and both numbers, unless two arrays have one shape and agree to the tolerance."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
+    a, b = actual.astype(float), expected.astype(float)
+    with np.errstate(invalid="ignore"):
+        wrong = ~((np.abs(a - b) <= atol + rtol * np.abs(b)) | (a == b) | (np.isnan(a) & np.isnan(b)))
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise AssertionError(
+            f"{what}: {wrong.sum()} of {wrong.size} elements differ; at {index} got {actual[index]!r}, "
+            f"expected {expected[index]!r} (rtol {rtol:g}, atol {atol:g})"
+        )
+
+
+def same_gradients(found: list[Any], expected: list[Any], what: str, rtol: float, atol: float = 0.0) -> None:
+    """``same`` for the gradient of each argument; one that did not arrive counts as zeros."""
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        if a is not None or b is not None:
+            a = np.zeros_like(b) if a is None else a
+            same(a, np.zeros_like(a) if b is None else b, f"{what}, gradient of argument {i}", rtol, atol)
