@@ -158,7 +158,8 @@ maximum = Primitive("maximum", builtins.max,
     lambda g, out, x, y: g * ((1 + sign(x - y)) / 2), lambda g, out, x, y: g * ((1 + sign(y - x)) / 2))
 minimum = Primitive("minimum", builtins.min,
     lambda g, out, x, y: g * ((1 + sign(y - x)) / 2), lambda g, out, x, y: g * ((1 + sign(x - y)) / 2))
-clip = Primitive("clip", lambda x, low, high: builtins.min(builtins.max(x, low), high), lambda g, out, x, low, high: g * (out == x))
+clip = Primitive("clip", lambda x, low, high: float(builtins.min(builtins.max(x, low), high)),
+    lambda g, out, x, low, high: g * (out == x))
 where = Primitive("where", lambda condition, x, y: x if condition else y,
     None, lambda g, out, condition, x, y: where(condition, g, 0), lambda g, out, condition, x, y: where(condition, 0, g))
 

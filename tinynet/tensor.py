@@ -4,6 +4,7 @@ It holds an array of some backend, asks the backend's kernels to compute, and wa
 as Value to find gradients. It never touches an array library itself: that is what ``backend.launch`` is for.
 """
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -259,6 +260,15 @@ class Tensor(ArrayOperators):
     def detach(self) -> "Tensor":
         """The same array, with no memory of how it was made."""
         return Tensor.of(self.data, self.backend)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
+        if self.primitive is not None:
+            raise GradientError("only leaves can be copied deeply; this tensor was computed. Use detach().")
+        twin = memo[id(self)] = _new(type(self))
+        twin.data, twin.backend = self.backend.launch("copy", self.data), self.backend
+        twin.requires_grad, twin.label = self.requires_grad, self.label
+        twin.grad = copy.deepcopy(self.grad, memo)
+        return twin
 
     # --- out of tinynet -----------------------------------------------------------------------------------------------
 

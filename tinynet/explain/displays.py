@@ -44,8 +44,7 @@ class Drawing:
 
     def html(self) -> str:
         """A self-contained page."""
-        title = describe(self.nodes)
-        return page.page(title, page.figure(self.svg(), title))
+        return page.page(describe(self.nodes), page.figure(self.svg()))
 
     def markdown(self) -> str:
         """The graph as a Mermaid drawing inside Markdown."""

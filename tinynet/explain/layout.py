@@ -6,7 +6,7 @@ chain of thousands is laid out as easily as a pair. Must not know what the boxes
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ ACROSS, DOWN = 34.0, 16.0  # the gap between layers, and between boxes of one la
 PORTS = 9.0  # the distance between two arrows that arrive at one box
 THREAD = 6.0  # the room kept for an arrow that passes a layer
 SWEEPS = 6
+LIGHT = 1e-3  # how much a box that nothing leads to counts beside the others: it keeps to the side of the main path
 
 Point = tuple[float, float]
 
@@ -127,16 +128,23 @@ def _ordered(boxes: list[Box], real: int, above: list[list[int]], below: list[li
 
 def _place_down(boxes: list[Box], layers: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
     """Give each box a height: near the middle of its neighbours, and clear of the others in its layer."""
+    weights = [1.0 if before else LIGHT for before in above]
+
+    def pulled(i: int, neighbours: list[int]) -> float:
+        on_path = any(above[j] for j in above[i])
+        pulls = [weights[j] if on_path else 1.0 for j in neighbours]
+        return sum(pull * boxes[j].y for pull, j in zip(pulls, neighbours)) / sum(pulls) if pulls else boxes[i].y
+
     for layer in layers:
-        _settle(boxes, layer, [0.0] * len(layer))
+        _settle(boxes, layer, [0.0] * len(layer), weights)
     both = [before + after for before, after in zip(above, below)]
     passes = [(layers, above), (layers[::-1], below)] * (SWEEPS // 2) + [(layers, both), (layers[::-1], both)]
     for order, neighbours in passes:
         for layer in order:
-            _settle(boxes, layer, [_mean((boxes[j].y for j in neighbours[i]), boxes[i].y) for i in layer])
+            _settle(boxes, layer, [pulled(i, neighbours[i]) for i in layer], weights)
 
 
-def _settle(boxes: list[Box], layer: list[int], wanted: list[float]) -> None:
+def _settle(boxes: list[Box], layer: list[int], wanted: list[float], weights: list[float]) -> None:
     """The heights nearest to the wanted ones, by least squares, that keep the order and the gaps of a layer.
 
     With the gaps subtracted this is isotonic regression: neighbours that want to pass each other form a block, which
@@ -145,14 +153,15 @@ def _settle(boxes: list[Box], layer: list[int], wanted: list[float]) -> None:
     offsets = [0.0]
     for i, j in pairwise(layer):
         offsets.append(offsets[-1] + (boxes[i].height + boxes[j].height) / 2 + DOWN)
-    blocks: list[tuple[float, int]] = []  # the mean and the size of each
-    for want, offset in zip(wanted, offsets):
-        mean, size = want - offset, 1
+    blocks: list[tuple[float, float, int]] = []  # the mean, the weight and the size of each
+    for i, want, offset in zip(layer, wanted, offsets):
+        mean, weight, size = want - offset, weights[i], 1
         while blocks and blocks[-1][0] >= mean:
-            other, n = blocks.pop()
-            mean, size = (mean * size + other * n) / (size + n), size + n
-        blocks.append((mean, size))
-    heights = [mean for mean, size in blocks for _ in range(size)]
+            other, heavy, n = blocks.pop()
+            mean = (mean * weight + other * heavy) / (weight + heavy)
+            weight, size = weight + heavy, size + n
+        blocks.append((mean, weight, size))
+    heights = [mean for mean, _, size in blocks for _ in range(size)]
     for i, height, offset in zip(layer, heights, offsets):
         boxes[i].y = height + offset
 
@@ -191,8 +200,3 @@ def _routes(boxes: list[Box], chains: list[list[int]], columns: list[tuple[float
         y = end.y + shift[k]
         routes.append([*route, (columns[end.layer][0], y), (end.x - end.width / 2, y)])
     return routes
-
-
-def _mean(numbers: Iterable[float], otherwise: float) -> float:
-    found = list(numbers)
-    return sum(found) / len(found) if found else otherwise

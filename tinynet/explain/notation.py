@@ -20,9 +20,14 @@ def number(x: float) -> str:
 
 
 def clean(label: object) -> str:
-    """A label on one line, without control characters, cut to LONGEST_NAME; empty where nothing can be seen."""
+    """A label on one line, without control characters, cut to LONGEST_NAME; empty where nothing can be seen.
+
+    A label in a right-to-left script is set apart (U+2068 … U+2069), or it would turn the numbers after it around.
+    """
     text = " ".join(str(label)[:1000].split())
-    return clip("".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text), LONGEST_NAME)
+    text = clip("".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text), LONGEST_NAME)
+    from_right = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text)
+    return f"\u2068{text}\u2069" if from_right else text
 
 
 def clip(text: str, longest: int) -> str:
@@ -37,7 +42,10 @@ def atom(name: str) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a fixed-width font the text takes."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    return sum(
+        0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
 
 
 def padded(text: str, width: int) -> str:

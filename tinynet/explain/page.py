@@ -17,10 +17,9 @@ def page(title: str, body: str) -> str:
     return Template(template).substitute(title=escape(title), body=body)
 
 
-def figure(svg: str, title: str = "") -> str:
+def figure(svg: str) -> str:
     """A picture that scrolls sideways where it is wider than the page."""
-    heading = f"<h1>{escape(title)}</h1>\n" if title else ""
-    return f'{heading}<figure style="overflow-x:auto" tabindex="0">\n{svg}\n</figure>'
+    return f'<figure style="overflow-x:auto" tabindex="0">\n{svg}\n</figure>'
 
 
 def fragment(story: Story, svg: str) -> str:
@@ -33,7 +32,6 @@ def fragment(story: Story, svg: str) -> str:
     heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in story.heads)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in story.leaves)
     parts = [
-        f"<h1>{escape(story.title)}</h1>",
         f'<p class="quiet">{escape(story.summary)}</p>',
         figure(svg),
         f"<h2>{FORWARD}</h2>{_note(story.forward_note)}\n<ol>{forward}</ol>",

@@ -20,6 +20,7 @@ STYLE = """
 .tinynet-graph{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .tinynet-graph .ground{fill:#fff}
 .tinynet-graph text{fill:#1f2328;text-anchor:middle;dominant-baseline:central;white-space:pre}
+.tinynet-graph .note{text-anchor:start}
 .tinynet-graph .name{font-weight:700}
 .tinynet-graph .value{fill:#f6f8fa;stroke:#57606a}
 .tinynet-graph .leaf{fill:#e7f2fa;stroke:#0072b2}
@@ -109,7 +110,7 @@ def to_svg(nodes: list[Node], limit: int | None) -> str:
         f'<g transform="translate({MARGIN + cut:.0f} {MARGIN:.0f})">',
         *body,
         "</g>",
-        *([f'<text x="{width / 2:.1f}" y="{height - MARGIN:.1f}">{escape(note)}</text>'] if note else []),
+        *([f'<text class="note" x="{MARGIN:.0f}" y="{height - MARGIN:.1f}">{escape(note)}</text>'] if note else []),
         "</svg>",
     ]
     return "\n".join(lines)
@@ -165,6 +166,6 @@ def _arrow(route: list[Point]) -> str:
 
 
 def _stub(box: Box) -> str:
-    """A dashed beginning of the arrows that were left out."""
-    left = box.x - box.width / 2
-    return f'<path class="edge cut" d="M{left - 22:.1f} {box.y:.1f}H{left:.1f}"/>'
+    """A dashed line from below, for the arrows that were left out."""
+    x, y = box.x - box.width / 2, box.y + box.height / 2
+    return f'<path class="edge cut" d="M{x - 14:.1f} {y + 6:.1f}L{x + ROUND / 2:.1f} {box.y:.1f}"/>'

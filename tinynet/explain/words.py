@@ -90,7 +90,8 @@ def forward_sentence(node: Node) -> str:
 def step_sentences(step: Step, root: Node) -> list[str]:
     """The local derivative, its formula first; then the chain rule with the numbers plugged in."""
     node, parent = step.node.name, step.parent.name
-    link, local, share = slope(node, parent), number(step.local), number(step.contribution)
+    place = f" (input {step.i + 1})" if step.node.parents.count(step.parent) > 1 else ""
+    link, local, share = slope(node, parent) + place, number(step.local), number(step.contribution)
     product = f"{slope(root.name, node)} × {link} = {number(step.upstream)} × {local} = {share}"
     first = step.before == 0.0 and step.total == step.contribution
     so_far = number(step.total) if first else f"{number(step.before)} + {_term(share)} = {number(step.total)}"
