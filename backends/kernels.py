@@ -72,7 +72,7 @@ def leaky_relu(xp: Any, x: Array, slope: float, out: Array = None) -> Array:
 @kernel
 def sigmoid(xp: Any, x: Array, out: Array = None) -> Array:
     """1 / (1 + e^-x), with -x held below the largest power of e that the dtype can hold."""
-    out = xp.multiply(x, -1.0, out=out)  # a float array, whatever x is
+    out = xp.asarray(xp.multiply(x, -1.0, out=out))  # floats whatever x is; an array though NumPy's 0-d results are not
     xp.minimum(out, {2: 11.0, 4: 88.0, 8: 709.0}[out.dtype.itemsize], out=out)
     xp.exp(out, out=out)
     xp.add(out, 1, out=out)

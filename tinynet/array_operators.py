@@ -53,7 +53,7 @@ class ArrayOperators(Operators):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(self.data.size)
+        return math.prod(self.data.shape)
 
     @property
     def dtype(self) -> str:

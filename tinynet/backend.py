@@ -22,7 +22,22 @@ REQUIRED = frozenset(
     "clip where greater greater_equal less less_equal equal not_equal sum max min argmax argmin matmul cast copy "
     "reshape transpose broadcast_to concatenate gather scatter_add".split()
 )
-"""The kernels that every backend must have. All others are fused ones, each with a reference to fall back on."""
+"""The kernels that every backend must have. All others are fused ones, each with a reference to fall back on.
+
+Unless listed here they take arrays alone, ``add(x, y)``, ``exp(x)``, ``where(condition, x, y)``, and broadcast them:
+
+    pow(x, y), clip(x, low, high), leaky_relu(x, slope)
+    sum, max, min(x, axis=(0, 2))           the reduced dimensions stay, with size 1
+    argmax, argmin(x, axis=1)               the dimension goes
+    cast(x, dtype=), copy(x, dtype=None)    a copy is always a new array, or ``out``, broadcast and converted to fit
+    reshape(x, shape=), transpose(x, axes=), broadcast_to(x, shape=), concatenate(*xs, axis=)
+    gather(x, *arrays, index=)              x[index]; each ``"array"`` in the index stands for the next of the arrays
+    scatter_add(g, *arrays, index=, shape=) zeros of the shape, plus g at the index; what meets adds up
+
+A Python number may stand for an array and leaves the other's dtype as it is. Comparisons give ``bool``, ``argmax`` and
+``argmin`` ``int64``. Inputs that do not fit raise ValueError or IndexError, which ``Tensor`` turns into a message that
+names the operation and the shapes.
+"""
 
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
@@ -47,7 +62,7 @@ class Backend(ABC):
     Attributes:
         name: how it is chosen: ``model.to(name)``.
         kernels: name -> kernel; must cover ``REQUIRED``.
-        array_type: the class of its arrays.
+        array_type: the class of its arrays, which have a ``shape`` and a ``dtype``.
         default_dtype: what Python floats become.
         is_host: whether its arrays lie in the memory that NumPy sees.
         differentiates: whether its arrays find their own gradients (``gradients`` below), so that the tensor rules are
@@ -103,14 +118,14 @@ class Backend(ABC):
 
     def load(self, data: np.ndarray[Any, Any], out: Array) -> None:
         """Overwrite ``out`` with the elements of a NumPy array."""
-        self.launch("copy", data if self.is_host else self.array(data), out=out)
+        self.launch("copy", data if isinstance(data, self.array_type) else self.array(data), out=out)
 
     def dtype(self, array: Array) -> str:
         """The name of the array's element type, one of ``DTYPES``."""
         return str(array.dtype.name)
 
     def shares_memory(self, x: Array, y: Array) -> bool:
-        """Whether one array is a view of the other."""
+        """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""
         raise NotImplementedError
 
     def label(self, array: Array, name: str) -> None:

@@ -67,12 +67,20 @@ def get_backend(name: "str | Backend | None" = None) -> Backend:
     if name not in known:
         raise ArgumentError(f"there is no backend {name!r}. Choose one of: {', '.join([*known, 'auto'])}.")
     try:
-        _loaded[name] = known[name]()()
+        made = known[name]()()
     except BackendError:
         raise
     except Exception as error:  # whatever a third party's import raises
-        raise BackendUnavailable(f"backend {name!r} cannot run here: {type(error).__name__}: {error}") from error
-    return _loaded[name]
+        raise BackendUnavailable(
+            f"backend {name!r} cannot run here: {type(error).__name__}: {error}. Install the package it comes from "
+            "anew, or do without it."
+        ) from error
+    if not isinstance(made, Backend) or getattr(made, "name", None) != name:
+        raise BackendUnavailable(
+            f"backend {name!r} cannot run here: its entry point makes {made!r:.60}. It must make a Backend of that name."
+        )
+    _loaded[name] = made
+    return made
 
 
 def backends() -> dict[str, Availability]:

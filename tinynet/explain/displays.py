@@ -87,8 +87,8 @@ class Explanation(Drawing):
     Attributes:
         nodes: every value of the graph in forward order, the result last, each with its gradient.
         steps: every step of the chain rule in the order in which the engine takes them.
-        limit: how many steps are told at most, None for all.
-        drawn: how many values are drawn at most, None for all.
+        story: the sentences, of as many steps as were asked for.
+        limit: how many values are drawn at most, None for all.
     """
 
     def __init__(self, walk: Trace, limit: int | None, drawn: int | None) -> None:

@@ -86,5 +86,5 @@ def _dot_string(rows: list[str]) -> str:
 
 def _mermaid_text(text: str) -> str:
     """Every sign that Mermaid, Markdown or HTML could take for its own, as a character code."""
-    plain = " .−×÷"
+    plain = " .−×"
     return "".join(c if ord(c) > 127 or c.isalnum() or c in plain else f"#{ord(c)};" for c in text)

@@ -19,6 +19,11 @@ def number(x: float) -> str:
     return "0" if text == "-0" else text.replace("-", MINUS)
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """``1 value``, ``2,000 values``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def clean(label: object) -> str:
     """A label on one line, without control characters, cut to LONGEST_NAME; empty where nothing can be seen.
 

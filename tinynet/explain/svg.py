@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from html import escape
 
 from tinynet.explain.layout import Box, Point, layout
-from tinynet.explain.notation import clip, columns, number
+from tinynet.explain.notation import clip, columns, counted, number
 from tinynet.explain.trace import Node, nearest
 from tinynet.explain.words import forward_sentence
 
 MARGIN, LINE, CHARACTER = 16.0, 17.0, 7.4  # of the picture; of a row of text; of a fixed-width character at 12 px
 ROUND, LABEL = 28.0, 18  # an operation's height; the longest label in a box, in characters
-SIGNS = {"*": "×", "-": "−", "/": "÷"}
+SIGNS = {"*": "×", "-": "−"}
 
 STYLE = """
 .tinynet-graph{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
@@ -83,7 +83,7 @@ def left_out(nodes: list[Node], shown: list[Node]) -> str:
 def describe(nodes: list[Node]) -> str:
     """The picture in one sentence, for those who do not see it."""
     operations = sum(bool(node.parents) for node in nodes)
-    return f"The graph of {nodes[-1].name}: {len(nodes):,} values, {operations:,} operations."
+    return f"The graph of {nodes[-1].name}: {counted(len(nodes), 'value')}, {counted(operations, 'operation')}."
 
 
 def to_svg(nodes: list[Node], limit: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from tinynet.explain.notation import atom, columns, number, padded
+from tinynet.explain.notation import atom, columns, counted, number, padded
 from tinynet.explain.symbols import Symbol
 from tinynet.explain.trace import Node, Step, Trace
 
@@ -49,8 +49,8 @@ def tell(trace: Trace, limit: int | None) -> Story:
     shown = leaves[:limit]
     return Story(
         title=f"Backpropagation through {root.name}",
-        summary=f"{_count(len(trace.nodes), 'value')}, {_count(len(trace.nodes) - len(leaves), 'operation')}, "
-        f"{_count(len(trace.steps), 'step')} of the chain rule.",
+        summary=f"{counted(len(trace.nodes), 'value')}, {counted(len(trace.nodes) - len(leaves), 'operation')}, "
+        f"{counted(len(trace.steps), 'step')} of the chain rule.",
         forward=[forward_sentence(node) for node in forward],
         forward_note=_left_out(len(named) - len(forward), "earlier value"),
         backward=[
@@ -124,12 +124,8 @@ def _term(text: str) -> str:
     return f"({text})" if text.startswith("−") else text
 
 
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def _left_out(n: int, one: str, many: str = "") -> str:
-    return f"… {_count(n, one, many)} left out; limit= shows more" if n else ""
+    return f"… {counted(n, one, many)} left out; limit= shows more" if n else ""
 
 
 def _indented(by: int, *groups: Iterable[str]) -> list[str]:

@@ -85,8 +85,8 @@ def initialise(model: Module, weights: str, biases: str = "zeros") -> Module:
     """
     if weights not in WEIGHTS or biases not in ("normal", "zeros"):
         raise ArgumentError(
-            f"initialise(weights={weights!r}, biases={biases!r}): weights is one of {', '.join(WEIGHTS)}; biases is normal "
-            "or zeros."
+            f"initialise(weights={weights!r}, biases={biases!r}): weights is one of {', '.join(WEIGHTS)}; biases "
+            "is normal or zeros."
         )
     for parameter in model.parameters():
         WEIGHTS[weights if parameter.ndim > 1 else biases](parameter)

@@ -1,8 +1,9 @@
 """Linear, the layer that every network begins with, and the perceptron, which came before it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import zeros
 from tinynet.nn import init
 from tinynet.nn.module import Module
@@ -25,7 +26,29 @@ linear = Fused(
 )
 
 
-class Linear(Module):
+class _WeightedSum(Module):
+    """What Linear and the perceptron share: weights, a bias, and the one kind of input that fits them."""
+
+    in_features: int
+    weight: Parameter
+    bias: Parameter | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in_features) -> (…, out_features)."""
+        if not isinstance(x, Tensor):
+            raise TypeMismatch(
+                f"{self.described()} needs a tensor, an array or a list of numbers; got {type(x).__name__}: {x!r:.60}."
+            )
+        if not x.ndim or x.shape[-1] != self.in_features:
+            raise ShapeError(
+                f"{self.described()} needs (batch, {self.in_features}); got {x.shape}. "
+                + (f"Does it follow a layer with {x.shape[-1]} outputs?" if x.ndim else "Is it a batch?")
+            )
+        x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
+        return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
+
+
+class Linear(_WeightedSum):
     """a = x Wᵀ + b, a weighted sum of the inputs for each output.
 
     Shapes: (…, in_features) -> (…, out_features); ``weight`` is (out_features, in_features), as in a = Wx + b.
@@ -42,30 +65,21 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         for what, size in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(size, int) or size < 1:
-                raise ArgumentError(f"Linear needs {what} of at least 1; got {size!r}.")
-        self.in_features, self.out_features = in_features, out_features
+            if not hasattr(size, "__index__") or size < 1:
+                raise ArgumentError(f"Linear needs {what}, a whole number of at least 1; got {size!r}.")
+        self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Parameter(zeros((out_features, in_features)))
         self.bias = Parameter(zeros(out_features)) if bias else None
         bound = 1 / in_features**0.5
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, in_features) -> (…, out_features)."""
-        if not x.ndim or x.shape[-1] != self.in_features:
-            raise ShapeError(
-                f"{self.described()} needs (batch, {self.in_features}); got {x.shape}. "
-                + (f"Does it follow a layer with {x.shape[-1]} outputs?" if x.ndim else "Is it a batch?")
-            )
-        return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
-
     def extra_repr(self) -> str:
         """The sizes, and whether the bias is missing."""
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
 
 
-class Perceptron(Module):
+class Perceptron(_WeightedSum):
     """The threshold unit: 1 where w·x + b > 0, else 0. It has no useful gradient; it has a learning rule.
 
     Shapes: (batch, in_features) -> (batch, 1).
@@ -78,19 +92,19 @@ class Perceptron(Module):
     Learning*, chapter 1.
     """
 
-    def __init__(self, in_features: int | list[float], bias: float = 0.0) -> None:
-        weights = [0.0] * in_features if isinstance(in_features, int) else in_features
+    bias: Parameter
+
+    def __init__(self, in_features: int | Sequence[float], bias: float = 0.0) -> None:
+        weights = [0.0] * in_features if isinstance(in_features, int) else [float(w) for w in in_features]
         if not weights:
             raise ArgumentError("Perceptron needs at least one input.")
         self.in_features = len(weights)
         self.weight = Parameter([weights], requires_grad=False)
-        self.bias = Parameter([bias], requires_grad=False)
+        self.bias = Parameter([float(bias)], requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """1 where the weighted sum is above 0, else 0."""
-        if not x.ndim or x.shape[-1] != self.in_features:
-            raise ShapeError(f"{self.described()} needs (batch, {self.in_features}); got {x.shape}.")
-        return (linear(x, self.weight, self.bias) > 0).to(dtype=self.weight.dtype)
+        return (super().forward(x) > 0).to(dtype=self.weight.dtype)
 
     def learn(self, x: Any, y: Any, epochs: int = 1) -> int:
         """Rosenblatt's rule, one example at a time: w ← w + (y - ŷ) x, b ← b + (y - ŷ).
@@ -101,8 +115,16 @@ class Perceptron(Module):
 
         Returns:
             The number of mistakes in the last epoch; it reaches 0 exactly where a line separates the two classes.
+
+        Raises:
+            ArgumentError: not as many targets as examples, or no epoch.
         """
         x, y = self._admit(x), self._admit(y)
+        if len(x) != len(y) or epochs < 1:
+            raise ArgumentError(
+                f"learn needs a target for each example, and an epoch at least; got {len(x)} examples, {len(y)} "
+                f"targets and {epochs} epochs."
+            )
         mistakes = 0
         with no_grad():
             for _ in range(epochs):

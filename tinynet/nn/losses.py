@@ -1,8 +1,8 @@
 """Losses: one number that says how wrong a batch of predictions is.
 
-Each takes (prediction, target). A host array as target moves to where the prediction is. ``reduction`` says what becomes
-of the examples' losses: ``"mean"`` over all elements, ``"sum"``, ``"batchmean"`` (the sum over each example's elements,
-the mean over examples), or ``"none"``.
+Each takes (prediction, target). A list or array as target moves to where the prediction is. ``reduction`` says what
+becomes of the examples' losses: ``"mean"`` over all elements, ``"sum"``, ``"batchmean"`` (the sum over each example's
+elements, the mean over examples), or ``"none"``.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import arange
 from tinynet.nn.activations import log_softmax
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, admitted
 from tinynet.primitives import Fused, Primitive
 from tinynet.tensor import Tensor
 
@@ -29,14 +29,16 @@ class Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in REDUCTIONS:
-            raise ArgumentError(f"{type(self).__name__}(reduction={reduction!r}): choose one of {', '.join(REDUCTIONS)}.")
+            raise ArgumentError(f"{type(self).__name__}({reduction=}): choose one of {', '.join(REDUCTIONS)}.")
         self.reduction = reduction
 
     def __call__(self, prediction: Any, target: Any) -> Any:
+        """The loss of a batch: ``forward``, with the target looked at and moved to where the prediction is."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
-        if not isinstance(target, Tensor):
+        if not isinstance(target, Tensor) or (target.backend.is_host and target.backend.recorder is None):
             self.check_target(prediction, target)
-            target = Tensor(target, backend=prediction.backend)
+        if not isinstance(target, Tensor):
+            target = admitted(target, prediction)
         if target.is_floating_point():
             target = target.to(dtype=prediction.dtype)
         return super().__call__(prediction, target)
@@ -47,21 +49,32 @@ class Loss(Module):
             return prediction.argmax(1)
         return (prediction > self.threshold).to(dtype="int64").reshape(-1)
 
-    def target_classes(self, target: Tensor) -> Tensor:
-        """The classes that a target names: as numbers, as one-hot rows, or as sides -1 and 1."""
+    def target_classes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The classes that a target names: as numbers, as one-hot rows, or, for a single output, as sides -1 and 1."""
         if target.ndim == 2 and target.shape[1] > 1:
             return target.argmax(1)
-        target = target.reshape(-1)
-        return (target > 0).to(dtype="int64") if target.is_floating_point() or not self.threshold else target
+        single = prediction.ndim < 2 or prediction.shape[1] == 1
+        return (target > 0).to(dtype="int64").reshape(-1) if single else target.reshape(-1)
 
     def check_target(self, prediction: Tensor, target: Any) -> None:
-        """Refuse what cannot be a target, while it is on the host, where looking is cheap."""
+        """Refuse a class that the prediction has no output for, while looking is cheap: on the host, not recorded."""
+        if prediction.ndim != 2 or prediction.shape[1] < 2 or getattr(target, "ndim", 1) != 1:
+            return
+        target, known = _looked_at(target), prediction.shape[1]
+        if target.ndim == 1 and target.size and not target.is_floating_point():
+            classes = target.numpy()
+            if not 0 <= classes.min() <= classes.max() < known:
+                raise ArgumentError(
+                    f"{type(self).__name__} got classes {classes.min()} … {classes.max()}; a model with {known} "
+                    f"outputs knows classes 0 … {known - 1}."
+                )
 
-    def _reduce(self, losses: Tensor, examples: int) -> Tensor:
+    def _reduce(self, losses: Tensor, prediction: Tensor) -> Tensor:
         if self.reduction == "none":
             return losses
         if self.reduction == "mean":
             return losses.mean()
+        examples = prediction.shape[0] if prediction.ndim else 1
         return losses.sum() if self.reduction == "sum" else losses.sum() / max(examples, 1)
 
     def _matched(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -70,12 +83,13 @@ class Loss(Module):
             return target.to(dtype=prediction.dtype)
         if prediction.ndim == 2 and target.ndim == 1 and len(target) == len(prediction):
             if not target.is_floating_point() and prediction.shape[1] > 1:
-                return (target.unsqueeze(1) == arange(prediction.shape[1], backend=target.backend)).to(dtype=prediction.dtype)
+                columns = arange(prediction.shape[1], backend=target.backend)
+                return (target.unsqueeze(1) == columns).to(dtype=prediction.dtype)
             if prediction.shape[1] == 1:
                 return target.unsqueeze(1).to(dtype=prediction.dtype)
         raise ShapeError(
-            f"{type(self).__name__} needs a target of the prediction's shape {prediction.shape}, or one class a row; got "
-            f"{target.shape} {target.dtype}."
+            f"{type(self).__name__} needs a target of the prediction's shape {prediction.shape}, or one class a row; "
+            f"got {target.shape} {target.dtype}."
         )
 
     def extra_repr(self) -> str:
@@ -88,7 +102,7 @@ class MSELoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
-        return self._reduce((prediction - self._matched(prediction, target)) ** 2, len(prediction))
+        return self._reduce((prediction - self._matched(prediction, target)) ** 2, prediction)
 
 
 class SumSquaredResiduals(MSELoss):
@@ -99,14 +113,14 @@ class SumSquaredResiduals(MSELoss):
 
 
 class QuadraticCost(Loss):
-    """C = 1/(2n) Σₓ ‖y(x) - a‖², n examples. A target of classes is taken as one-hot rows. Source: Nielsen, chapter 1."""
+    """C = 1/(2n) Σₓ ‖y(x) - a‖², n examples. Classes are taken as one-hot rows. Source: Nielsen, chapter 1."""
 
     def __init__(self) -> None:
         super().__init__("batchmean")
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, outputs), (batch, outputs) or (batch,) -> one number."""
-        return self._reduce((prediction - self._matched(prediction, target)) ** 2 * 0.5, len(prediction))
+        return self._reduce((prediction - self._matched(prediction, target)) ** 2 * 0.5, prediction)
 
 
 def _softmax_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
@@ -132,22 +146,15 @@ class CrossEntropyLoss(Loss):
         label_smoothing: ε in 0 … 1; the target becomes (1 - ε) · target + ε / classes.
 
     Raises:
-        ArgumentError: a class number outside 0 … classes - 1 (seen while the target is on the host).
+        ArgumentError: a class number outside 0 … classes - 1, where the target can be looked at: on the host, outside a
+            recorded step.
     """
 
     def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ArgumentError(f"CrossEntropyLoss({label_smoothing=}): it must lie between 0 and 1.")
         self.label_smoothing = label_smoothing
-
-    def check_target(self, prediction: Tensor, target: Any) -> None:
-        classes = Tensor(target, backend="numpy")
-        if classes.ndim == 1 and not classes.is_floating_point() and classes.size and prediction.ndim == 2:
-            low, high = int(classes.amin()), int(classes.amax())
-            if low < 0 or high >= prediction.shape[1]:
-                raise ArgumentError(
-                    f"CrossEntropyLoss got class {low if low < 0 else high}; a model with {prediction.shape[1]} outputs "
-                    f"knows classes 0 … {prediction.shape[1] - 1}."
-                )
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, classes), (batch,) or (batch, classes) -> one number."""
@@ -156,12 +163,13 @@ class CrossEntropyLoss(Loss):
         if target.ndim == 1 and not target.is_floating_point() and not self.label_smoothing:
             if len(target) != len(prediction):
                 raise ShapeError(f"CrossEntropyLoss got {len(prediction)} predictions and {len(target)} targets.")
-            losses = softmax_cross_entropy(prediction, target)
+            classes = target.to(dtype="int64") if target.dtype == "bool" else target  # as an index, bools choose rows
+            losses = softmax_cross_entropy(prediction, classes)
         else:
             smooth = self.label_smoothing
             wanted = self._matched(prediction, target) * (1 - smooth) + smooth / prediction.shape[1]
             losses = -(wanted * log_softmax(prediction, dim=-1)).sum(1)
-        return self._reduce(losses, len(prediction))
+        return self._reduce(losses, prediction)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -175,7 +183,7 @@ class BCEWithLogitsLoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
-        return self._reduce(prediction.softplus() - prediction * self._matched(prediction, target), len(prediction))
+        return self._reduce(prediction.softplus() - prediction * self._matched(prediction, target), prediction)
 
 
 class BCELoss(Loss):
@@ -186,14 +194,14 @@ class BCELoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
-        tiny = 3.8e-44 if prediction.dtype == "float64" else 1.2e-38  # e^-100, or the smallest float32
+        tiny = 3.720075976020836e-44 if prediction.dtype == "float64" else 1.2e-38  # e^-100, or the smallest float32
         target = self._matched(prediction, target)
         yes, no = (Tensor.apply(p.maximum, a, tiny).log() for a in (prediction, 1 - prediction))
-        return self._reduce(-(target * yes + (1 - target) * no), len(prediction))
+        return self._reduce(-(target * yes + (1 - target) * no), prediction)
 
 
 class HingeLoss(Loss):
-    """max(0, 1 - y s) for a score s and a side y of -1 or 1 (0 counts as -1): the margin loss of support vector machines.
+    """max(0, 1 - y s) for a score s and a side y of -1 or 1 (0 counts as -1): the loss of support vector machines.
 
     Shapes: prediction (batch,) or (batch, 1); target (batch,) or (batch, 1).
     """
@@ -201,17 +209,24 @@ class HingeLoss(Loss):
     threshold = 0.0
 
     def check_target(self, prediction: Tensor, target: Any) -> None:
-        odd = [x for x in Tensor(target, backend="numpy").reshape(-1).tolist() if x not in (-1, 0, 1)]
+        """Refuse what is no side, while looking is cheap."""
+        odd = [x for x in _looked_at(target).reshape(-1).tolist() if x not in (-1, 0, 1)]
         if odd:
             raise TypeMismatch(f"HingeLoss needs targets of -1 and 1, or of 0 and 1; got {odd[0]!r}.")
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch,), (batch,) -> one number."""
+        if target.size != prediction.size:
+            raise ShapeError(f"HingeLoss needs a target for each score; got {target.shape} for {prediction.shape}.")
         target = target.to(dtype=prediction.dtype).reshape(prediction.shape)
         side = (target > 0).to(dtype=prediction.dtype) * 2 - 1
-        return self._reduce((1 - side * prediction).relu(), len(prediction))
+        return self._reduce((1 - side * prediction).relu(), prediction)
 
 
 def l2_penalty(model: Module, weight: float) -> Any:
     """λ/2 Σ w² over a model's weights (not its biases), to be added to a loss."""
     return sum((w * w).sum() for w in model.parameters() if w.ndim > 1) * (weight / 2)
+
+
+def _looked_at(target: Any) -> Tensor:
+    return target if isinstance(target, Tensor) else Tensor(target, backend="numpy")

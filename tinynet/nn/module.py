@@ -4,9 +4,10 @@ Knows Tensor and Parameter; knows nothing of backends beyond moving to one, and 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
-from tinynet.backend import Backend
+from tinynet.backend import DTYPES, Backend
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
 from tinynet.nn.summary import Summary, summarise
@@ -15,6 +16,7 @@ from tinynet.registry import get_backend
 from tinynet.tensor import Tensor, no_grad
 
 Hook = Callable[..., Any]
+FLOATS = tuple(dtype for dtype in DTYPES if dtype.startswith("float"))
 
 
 class Module:
@@ -48,19 +50,19 @@ class Module:
         """Compute the output. Called through ``module(...)``, which converts host data and runs the hooks."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it computes: write its forward(self, ...).")
 
-    def __call__(self, *inputs: Any) -> Any:
-        output = self.forward(*[x if isinstance(x, Tensor) else self._admit(x) for x in inputs])
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """``forward``, with lists and NumPy arrays moved to where the parameters are, and the hooks run."""
+        output = self.forward(*[x if isinstance(x, Tensor) else self._admit(x) for x in inputs], **options)
         if self._forward_hooks or self._gradient_hooks:
             output = self._run_hooks(inputs, output)
         return output
 
     def _admit(self, x: Any) -> Any:
         """A model's input comes from the host: lists and NumPy arrays move to where the parameters are."""
-        if not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
+        if isinstance(x, Tensor) or not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
             return x
         here = next(self.parameters(), None)
-        tensor = Tensor(x, backend=None if here is None else here.backend)
-        return tensor if here is None or not tensor.is_floating_point() else tensor.to(dtype=here.dtype)
+        return Tensor(x) if here is None else admitted(x, here)
 
     def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
         """The outputs for many examples, in evaluation mode, with nothing remembered.
@@ -69,13 +71,8 @@ class Module:
             x: (examples, …), on the host or anywhere.
             batch_size: how many go through the model at a time.
         """
-        was_training = self.training
-        self.eval()
-        try:
-            with no_grad():
-                parts = [self(x[i : i + batch_size]) for i in range(0, max(len(x), 1), batch_size)]
-        finally:
-            self.train(was_training)
+        with self.evaluating(), no_grad():
+            parts = [self(x[i : i + batch_size]) for i in range(0, max(len(x), 1), batch_size)]
         return parts[0] if len(parts) == 1 else cat(parts)
 
     # --- what it consists of ------------------------------------------------------------------------------------------
@@ -118,18 +115,25 @@ class Module:
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
         """Hold a tensor that is state but not trained (a running mean): saved with the model, moved with it."""
-        self._buffers = (*self._buffers, name)
+        if not isinstance(tensor, Tensor):
+            raise TypeMismatch(
+                f"register_buffer({name!r}, …) holds a Tensor; got {type(tensor).__name__}: {tensor!r:.60}."
+            )
+        self._buffers = tuple(dict.fromkeys([*self._buffers, name]))
         setattr(self, name, tensor)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Every buffer by its dotted name."""
         return self._named(lambda module, name, _: name in module._buffers)
 
-    def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
+    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> Summary:
         """Each layer with its output shape and number of parameters; print it.
 
         Args:
             input_shape: one example's shape, without the batch; found from the first layer where that is possible.
+
+        Raises:
+            ArgumentError: the model does not take that shape.
         """
         return summarise(self, input_shape)
 
@@ -168,21 +172,30 @@ class Module:
     def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> Self:
         """Move parameters, gradients and buffers to another backend or element type. Shared parameters stay shared.
 
-        Everything is converted before anything is changed, so a move that fails changes nothing.
+        Buffers of integers keep their type. Everything is converted before anything is changed, so a move that fails
+        changes nothing.
 
         Raises:
             BackendUnavailable: that backend cannot run here; the message says why and what to do.
+            TypeMismatch: the element type is not a floating-point one.
         """
+        if backend in DTYPES:  # model.to("float64")
+            backend, dtype = None, str(backend)
+        if dtype is not None and dtype not in FLOATS:
+            raise TypeMismatch(f"a model computes in {', '.join(FLOATS)}; got to(dtype={dtype!r}).")
         target = None if backend is None else get_backend(backend)
+
+        def converted(tensor: Tensor) -> Tensor:
+            return tensor.to(target, dtype if tensor.is_floating_point() else None)
+
         with no_grad():
-            moved = {
-                part: part.detach().to(target, dtype)
-                for part in dict.fromkeys([*self.parameters(), *(b for _, b in self.named_buffers())])
-                if part.is_floating_point() or target is not None
-            }
+            parts = dict.fromkeys([*self.parameters(), *(b for _, b in self.named_buffers())])
+            moved = {part: converted(part.detach()) for part in parts}
+            gradients = {part: converted(part.grad) for part in parts if part.grad is not None}
             for part, tensor in moved.items():
                 if tensor.data is part.data:
                     continue
+                part.grad = gradients.get(part)
                 if isinstance(part, Parameter):
                     part.move(tensor.data, tensor.backend)
                 else:
@@ -202,6 +215,19 @@ class Module:
     def eval(self) -> Self:
         """Behave as in evaluation."""
         return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside the ``with`` block behave as in evaluation; after it each module as before."""
+        before = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, mode in before:
+                if module.training != mode:
+                    module.training = mode
+                    layout.changed()
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -242,17 +268,20 @@ class Module:
         return remove
 
     def _run_hooks(self, inputs: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(output, Tensor) and output.backend.recorder is not None:
+        if any(isinstance(x, Tensor) and x.backend.recorder is not None for x in (*inputs, output)):
             raise CaptureError(
-                f"{type(self).__name__} {self.name!r} has hooks, which are Python and cannot be replayed. Remove them, or "
-                "run without capture."
+                f"{self.described()} has hooks, which are Python and cannot be replayed. Remove them, or run without "
+                "capture."
             )
         for hook in self._forward_hooks:
             changed = hook(self, inputs, output)
             output = output if changed is None else changed
         if self._gradient_hooks:
             if not isinstance(output, Tensor):
-                raise TypeMismatch(f"a gradient hook needs a module that returns one tensor; got {type(output).__name__}.")
+                raise TypeMismatch(
+                    f"a gradient hook needs a module that returns one tensor; {self.described()} returned "
+                    f"{type(output).__name__}."
+                )
             if output.requires_grad:
                 for hook in self._gradient_hooks:
                     output.register_hook(lambda g, hook=hook: hook(self, g))  # type: ignore[misc]
@@ -274,6 +303,14 @@ class Module:
         return f"{type(self).__name__}({self.extra_repr()})" + (f' "{self.name}"' if self.name else "")
 
 
+def admitted(x: Any, like: Tensor) -> Tensor:
+    """Data from the host as a tensor on another's backend; floats in the other's element type."""
+    tensor = Tensor(x, backend=like.backend)
+    if tensor.is_floating_point() and tensor.dtype != like.dtype:
+        tensor = Tensor(x, like.dtype, backend=like.backend)  # not by way of float32: a Python float keeps its digits
+    return tensor
+
+
 def _shape(array: Any) -> tuple[int, ...]:
     return tuple(getattr(array, "shape", ()))
 
@@ -285,13 +322,19 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise TypeMismatch(
-                    f"Sequential takes modules; argument {i} is {type(module).__name__}: {module!r:.60}. Is it a class "
-                    "that still needs its parentheses?"
-                )
-            setattr(self, str(i), module)
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        i = len(self)
+        if not isinstance(module, Module):
+            raise TypeMismatch(
+                f"{type(self).__name__} takes modules; number {i} is {type(module).__name__}: {module!r:.60}. Is it a "
+                "class that still needs its parentheses, or a list that needs a star?"
+            )
+        setattr(self, str(i), module)
+        return self
 
     def forward(self, x: Any) -> Any:
         """Pass x through each module in turn."""
@@ -302,8 +345,9 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(list(self.children()))
 
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+    def __getitem__(self, index: int | slice) -> Module:
+        found = list(self.children())[index]
+        return found if isinstance(found, Module) else Sequential(*found)
 
     def __iter__(self) -> Iterator[Module]:
         return self.children()
@@ -317,9 +361,4 @@ class ModuleList(Sequential):
 
     def forward(self, x: Any) -> Any:
         """A list has no order of its own to compute in."""
-        raise ArgumentError("a ModuleList does not compute; use its modules in your own forward, or make it a Sequential.")
-
-    def append(self, module: Module) -> "ModuleList":
-        """Add a module at the end."""
-        setattr(self, str(len(self)), module)
-        return self
+        raise ArgumentError("a ModuleList does not compute; use its modules in your forward, or make it a Sequential.")

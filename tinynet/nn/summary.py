@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import ArgumentError
 from tinynet.functions import zeros
+from tinynet.parameter import Parameter
 from tinynet.tensor import no_grad
 
 if TYPE_CHECKING:
@@ -37,50 +38,48 @@ class Summary:
     bytes: int
 
     def __str__(self) -> str:
-        shapes = ["(batch, " + ", ".join(map(str, r.output_shape[1:])) + ")" if r.output_shape else "?" for r in self.rows]
+        shapes = [str(("batch", *r.output_shape[1:])).replace("'", "") if r.output_shape else "?" for r in self.rows]
         cells = [("name", "layer", "output", "parameters")]
         cells += [(r.name, r.layer, shape, f"{r.parameters:,}") for r, shape in zip(self.rows, shapes)]
         widths = [max(len(row[i]) for row in cells) for i in range(4)]
-        lines = [
-            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}" for row in cells
-        ]
+        sides = "<<<>"
+        lines = ["  ".join(f"{cell:{side}{n}}" for cell, side, n in zip(row, sides, widths)) for row in cells]
         rule = "─" * len(lines[0])
         held = f" ({self.trainable:,} trainable)" if self.trainable != self.parameters else ""
         total = f"{self.parameters:,} parameters{held}, {self.bytes / 1000:,.1f} kB"
         return "\n".join([lines[0], rule, *lines[1:], rule, total])
 
 
-def summarise(model: "Module", input_shape: tuple[int, ...] | None) -> Summary:
-    """Run a batch of one zero through the model and note what comes out of each layer."""
-    leaves = [(name, m) for name, m in model.named_modules() if not any(True for _ in m.children())]
+def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Summary:
+    """Run a batch of one zero through the model, in evaluation, and note what comes out of each layer."""
+    layers = [(name, m, _own(m)) for name, m in model.named_modules()]
+    layers = [(name, m, own) for name, m, own in layers if own or not any(True for _ in m.children())]
     if input_shape is None:
-        sizes = [getattr(m, "in_features", None) for _, m in leaves]
-        input_shape = (sizes[0],) if sizes and sizes[0] else None
-    shapes: dict[Any, tuple[int, ...]] = {}
-    order: list[Any] = []
+        first_leaf = next(m for m in model.modules() if not any(True for _ in m.children()))
+        input_shape = getattr(first_leaf, "in_features", None)
+    shapes: dict[Any, tuple[int, ...] | None] = {}  # in the order of computation
     if input_shape is not None:
+        example = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
         first = next(model.parameters(), None)
-        x = zeros((1, *input_shape), backend=first.backend if first is not None else None)
-        removers = []
-        for _, module in leaves:
+        x = zeros((1, *example), backend=first.backend if first is not None else None)
 
-            def note(module: Any, _: Any, output: Any) -> None:
-                shapes[id(module)] = getattr(output, "shape", None)
-                order.append(id(module))
+        def note(module: Any, _: Any, output: Any) -> None:
+            shapes[module] = getattr(output, "shape", None)
 
-            removers.append(module.register_forward_hook(note))
+        removers = [module.register_forward_hook(note) for _, module, _ in layers]
         try:
-            with no_grad():
+            with model.evaluating(), no_grad():
                 model(x)
         except ValueError as error:
             raise ArgumentError(f"summary(input_shape={input_shape}) does not fit the model: {error}") from error
         finally:
             for remove in removers:
                 remove()
+    order = {module: i for i, module in enumerate(shapes)}
+    layers.sort(key=lambda layer: order.get(layer[1], -1))
     rows = tuple(
-        Row(name or type(m).__name__, f"{type(m).__name__}({m.extra_repr()})", shapes.get(id(m)), own)
-        for name, m in sorted(leaves, key=lambda item: order.index(id(item[1])) if id(item[1]) in order else -1)
-        for own in [sum(p.size for p in m.parameters())]
+        Row(name or type(m).__name__, f"{type(m).__name__}({m.extra_repr()})", shapes.get(m), sum(p.size for p in own))
+        for name, m, own in layers
     )
     parameters = list(model.parameters())
     return Summary(
@@ -89,3 +88,8 @@ def summarise(model: "Module", input_shape: tuple[int, ...] | None) -> Summary:
         sum(p.size for p in parameters if p.requires_grad),
         sum(p.size * int(p.dtype.removeprefix("float")) // 8 for p in parameters),
     )
+
+
+def _own(module: "Module") -> list[Parameter]:
+    """The parameters that a module holds itself, not in the modules inside it."""
+    return [part for part in vars(module).values() if isinstance(part, Parameter)]

@@ -42,8 +42,12 @@ class RMSprop(Optimizer):
         self.alpha = self._checked("alpha", alpha, below=1)
         self.eps = self._checked("eps", eps)
         self.momentum = self._checked("momentum", momentum)
-        self.memory = ("square", "momentum") if momentum else ("square",)
         super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+    @property
+    def memory(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The running mean square and, with momentum, the running step."""
+        return ("square", "momentum") if self.momentum else ("square",)
 
     def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], lr: Tensor) -> None:
         """The gradient over its running root mean square."""
@@ -84,7 +88,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with the decay apart from the gradient: w ← w - lr · λ w, then Adam's step. Source: Loshchilov and Hutter, 2019."""
+    """Adam with the decay apart from the gradient: w ← w - lr · λ w, then Adam's step.
+
+    Source: Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019.
+    """
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from tinynet.parameter import Parameter
 from tinynet.tensor import Tensor, no_grad
 
 
-def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> Tensor:
+def clip_grad_norm_(parameters: Parameter | Iterable[Parameter], max_norm: float) -> Tensor:
     """Scale all gradients together so that their norm √Σg² is at most max_norm; returns the norm before.
 
     Source: Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013.
@@ -23,17 +23,18 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> Tensor:
     return norm
 
 
-def clip_grad_value_(parameters: Iterable[Parameter], clip_value: float) -> None:
+def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
     """Hold each gradient element between -clip_value and clip_value."""
     with no_grad():
         for g in _gradients(parameters, "clip_value", clip_value):
             g.copy_(g.clip(-clip_value, clip_value))
 
 
-def _gradients(parameters: Iterable[Parameter], name: str, limit: float) -> list[Tensor]:
+def _gradients(parameters: Parameter | Iterable[Parameter], name: str, limit: float) -> list[Tensor]:
     if not limit > 0:
         raise ArgumentError(f"gradients are clipped to a positive {name}; got {limit!r}.")
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    listed = [parameters] if isinstance(parameters, Parameter) else dict.fromkeys(parameters)
+    gradients = [p.grad for p in listed if p.grad is not None]
     if not gradients:
         raise ArgumentError("there are no gradients to clip. Call loss.backward() first.")
     return gradients

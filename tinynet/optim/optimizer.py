@@ -5,9 +5,10 @@ keeps each rule's memory beside them, and lets the learning rate be changed betw
 """
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
-from tinynet.errors import ArgumentError, GradientError
+from tinynet.errors import ArgumentError, CaptureError, GradientError, TypeMismatch
 from tinynet.functions import full, zeros
 from tinynet.parameter import FlatParameters, Parameter, flatten, layout
 from tinynet.tensor import Tensor, no_grad
@@ -23,6 +24,7 @@ class Optimizer:
 
     Raises:
         ArgumentError: a hyperparameter outside its range, or no parameters.
+        TypeMismatch: something among the parameters is none.
     """
 
     memory: tuple[str, ...] = ()  # the names of the arrays that the rule keeps, each as long as the parameters
@@ -38,11 +40,11 @@ class Optimizer:
         if params is not None:
             self.bind(params)
 
-    def _checked(self, name: str, value: float, below: float = float("inf")) -> float:
-        if not 0 <= value < below:
+    def _checked(self, name: str, value: Any, below: float = float("inf")) -> float:
+        if not isinstance(value, Real) or not 0 <= float(value) < below:
             bound = "" if below == float("inf") else f" and below {below:g}"
-            raise ArgumentError(f"{type(self).__name__}({name}={value!r}): it must be at least 0{bound}.")
-        return value
+            raise ArgumentError(f"{type(self).__name__}({name}={value!r}): it must be a number of at least 0{bound}.")
+        return float(value)
 
     def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], lr: Tensor) -> None:
         """Change the parameters w in place, given their gradient g, this rule's memory and the learning rate."""
@@ -50,10 +52,18 @@ class Optimizer:
 
     def bind(self, params: Iterable[Parameter]) -> "Optimizer":
         """Take charge of these parameters, with nothing remembered yet."""
-        self._parameters = list(dict.fromkeys(params))
-        if not self._parameters:
+        given = list(params) if isinstance(params, Iterable) else [params]
+        for parameter in given:
+            if not isinstance(parameter, Parameter):
+                raise TypeMismatch(
+                    f"{type(self).__name__} takes Parameters, such as model.parameters(); got "
+                    f"{type(parameter).__name__}. Make a tensor one by Parameter(tensor); give a group with settings of "
+                    "its own its own optimiser."
+                )
+        if not given:
             raise ArgumentError(f"{type(self).__name__} got no parameters. Does the model have trainable layers?")
-        self._lay_out()
+        self._parameters, self._flats, self._states = list(dict.fromkeys(given)), [], []
+        self.lay_out()
         return self
 
     @property
@@ -68,12 +78,20 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = self._checked("lr", value)
+        value = self._checked("lr", value)
+        for rate in self._rates:
+            if rate.backend.recorder is not None:
+                rate.backend.recorder.refuse("the learning rate was set inside the step")
+        self._lr = value
         for rate in self._rates:
             rate.load_(value)
 
-    def _lay_out(self) -> None:
-        """Lay the trained parameters side by side, and the memory beside them, keeping what is remembered."""
+    def lay_out(self) -> None:
+        """Lay the trained parameters side by side, and the memory beside them, keeping what is remembered.
+
+        ``step()`` does this by itself once the model has moved or parameters were frozen or freed; only a step that is
+        being recorded cannot.
+        """
         remembered = self.state_dict()["memory"] if self._flats else {}
         self._flats = flatten(p for p in self._parameters if p.requires_grad)
         self._rates = [full((), self._lr, flat.data.dtype, flat.data.backend) for flat in self._flats]
@@ -84,18 +102,38 @@ class Optimizer:
         ]
         self._remember(remembered)
 
+    def _laid_out(self) -> bool:
+        """Whether all trained parameters, and no others, still lie side by side with the memory that the rule wants."""
+        lying = [p for flat in self._flats for p in flat.parameters]
+        return (
+            all(flat.intact() for flat in self._flats)
+            and all(p.requires_grad for p in lying)
+            and len(lying) == sum(p.requires_grad for p in self._parameters)
+            and all(name in state for state in self._states for name in self.memory)
+        )
+
     def step(self) -> None:
-        """Update every parameter once, from the gradients that ``backward()`` left.
+        """Update every trained parameter once, from the gradients that ``backward()`` left.
+
+        A parameter that ``backward()`` did not reach counts as having gradient 0: weight decay and what the rule
+        remembers still move it.
 
         Raises:
             GradientError: there are no parameters, or none of them has a gradient.
+            CaptureError: the model moved or was frozen in part, and the step is being recorded.
         """
+        rule = type(self).__name__
         if not self._parameters:
-            raise GradientError(f"{type(self).__name__}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
+            raise GradientError(f"{rule}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
         if all(p.grad is None for p in self._parameters):
-            raise GradientError(f"{type(self).__name__}.step(): no parameter has a gradient. Call loss.backward() first.")
-        if not all(flat.intact() for flat in self._flats):  # the model moved, or another optimiser laid it out anew
-            self._lay_out()
+            raise GradientError(f"{rule}.step(): no parameter has a gradient. Call loss.backward() first.")
+        if not self._laid_out():
+            if any(p.backend.recorder is not None for p in self._parameters):
+                raise CaptureError(
+                    f"{rule}.step(): the model moved, or parameters were frozen or freed, since the optimiser laid "
+                    "them out. Call its lay_out() before the captured step."
+                )
+            self.lay_out()
         with no_grad():
             for flat, state, rate in zip(self._flats, self._states, self._rates):
                 g = flat.gather_grad()
@@ -122,7 +160,7 @@ class Optimizer:
         for flat, state in zip(self._flats, self._states):
             start = 0
             for parameter in flat.parameters:
-                for name in self.memory:
+                for name in state.keys() & set(self.memory):
                     memory[f"{order[parameter]}.{name}"] = state[name].narrow(0, start, parameter.size)
                 memory[f"{order[parameter]}.step"] = state["step"]
                 start += parameter.size

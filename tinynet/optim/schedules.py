@@ -7,7 +7,7 @@ A schedule belongs to an optimiser and is stepped once an epoch (or once a batch
 import math
 from typing import Any
 
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.optim.optimizer import Optimizer
 
 
@@ -23,6 +23,11 @@ class Schedule:
 
     def bind(self, optimizer: Optimizer) -> "Schedule":
         """Steer this optimiser; its present rate is the starting rate."""
+        if not isinstance(optimizer, Optimizer):
+            raise TypeMismatch(
+                f"{type(self).__name__} steers an optimiser; got {optimizer!r:.60}. Name the other arguments: "
+                "StepLR(step_size=10)."
+            )
         self.optimizer, self.base_lr, self.steps = optimizer, optimizer.lr, 0
         self._apply()
         return self
@@ -48,7 +53,15 @@ class Schedule:
         return {k: v for k, v in vars(self).items() if k != "optimizer"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from there."""
+        """Continue from there.
+
+        Raises:
+            ArgumentError: it belongs to another kind of schedule; nothing has been changed then.
+        """
+        if state.keys() != self.state_dict().keys():
+            raise ArgumentError(
+                f"this state does not fit {type(self).__name__}: it holds {', '.join(state) or 'nothing'}."
+            )
         vars(self).update(state)
         if self.optimizer is not None:
             self.optimizer.lr = self._rate()
@@ -92,9 +105,17 @@ class ExponentialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """From lr down to eta_min along half a cosine in T_max steps, and back up after. Source: Loshchilov and Hutter, 2017."""
+    """From lr down to eta_min along half a cosine in T_max steps, and back up after.
 
-    def __init__(self, optimizer: Optimizer | None = None, T_max: int = 10, eta_min: float = 0.0) -> None:
+    Source: Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer | None = None,
+        T_max: int = 10,  # noqa: N803 - PyTorch's name
+        eta_min: float = 0.0,
+    ) -> None:
         if T_max < 1:
             raise ArgumentError(f"CosineAnnealingLR(T_max={T_max}): it must be at least 1.")
         self.T_max, self.eta_min = T_max, eta_min
@@ -118,6 +139,8 @@ class WarmupLR(Schedule):
     ) -> None:
         if warmup_steps < 1:
             raise ArgumentError(f"WarmupLR(warmup_steps={warmup_steps}): it must be at least 1.")
+        if isinstance(then, ReduceLROnPlateau):
+            raise ArgumentError("WarmupLR(then=ReduceLROnPlateau(…)): what follows a warm-up sees no metric.")
         self.warmup_steps, self.start_factor, self._then = warmup_steps, start_factor, then
         super().__init__(optimizer)
 
@@ -166,7 +189,7 @@ class ReduceLROnPlateau(Schedule):
     def step(self, metric: float | None = None) -> float:
         """Judge the metric; reduce the rate if patience is at an end."""
         if metric is None:
-            raise ArgumentError("ReduceLROnPlateau.step(metric) needs the number to watch, such as the validation loss.")
+            raise ArgumentError("ReduceLROnPlateau.step(metric) needs a number to watch, such as the validation loss.")
         if metric < self.best * (1 - self.threshold) if self.best < math.inf else metric < math.inf:
             self.best, self.bad = metric, 0
         else:

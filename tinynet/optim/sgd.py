@@ -1,6 +1,6 @@
 """Gradient descent: on a whole function with the classic stopping rules, and stochastic, with momentum."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ class SGD(Optimizer):
         momentum: μ, how much of the last step is kept.
         nesterov: step along g + μ v, the gradient a step ahead.
 
-    Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013, in PyTorch's form.
+    Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013; PyTorch's form.
     """
 
     def __init__(
@@ -32,8 +32,12 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         if nesterov and not momentum:
             raise ArgumentError("SGD(nesterov=True) needs a momentum above 0.")
-        self.memory = ("momentum",) if momentum else ()
         super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+    @property
+    def memory(self) -> tuple[str, ...]:  # type: ignore[override]
+        """With momentum, the running sum of gradients."""
+        return ("momentum",) if self.momentum else ()
 
     def update(self, w: Tensor, g: Tensor, state: dict[str, Tensor], lr: Tensor) -> None:
         """w ← w - lr · (g, or the running sum of gradients)."""
@@ -62,7 +66,7 @@ class Descent:
 
 def gradient_descent(
     loss: Callable[[], Any],
-    parameters: Sequence[Any],
+    parameters: Iterable[Any],
     lr: float = 0.1,
     tolerance: float = 1e-3,
     max_steps: int = 1000,
@@ -70,7 +74,8 @@ def gradient_descent(
     """Plain gradient descent on a whole function: step = slope × learning rate, until the steps are small.
 
     >>> intercept, slope = Value(0.0), Value(1.0)
-    >>> gradient_descent(lambda: sum((y - (intercept + slope * x)) ** 2 for x, y in points), [intercept, slope], lr=0.01)
+    >>> squares = lambda: sum((y - (intercept + slope * x)) ** 2 for x, y in points)
+    >>> gradient_descent(squares, [intercept, slope], lr=0.01)
 
     Args:
         loss: computes the loss anew from the parameters.
@@ -78,32 +83,36 @@ def gradient_descent(
         lr: the learning rate.
         tolerance: stop once no parameter moves by more than this.
         max_steps: stop after so many steps in any case.
+
+    Raises:
+        ArgumentError: a setting outside its range, or no parameters.
     """
-    if lr <= 0 or tolerance < 0 or max_steps < 1 or not parameters:
+    parameters = list(parameters)
+    if not (lr > 0 and tolerance >= 0 and max_steps >= 1 and parameters):
         raise ArgumentError(
-            f"gradient_descent(lr={lr}, tolerance={tolerance}, max_steps={max_steps}) on {len(parameters)} parameters: it "
-            "needs a positive rate, a tolerance of at least 0, one step and one parameter at least."
+            f"gradient_descent({lr=}, {tolerance=}, {max_steps=}) on {len(parameters)} parameters: it needs a positive "
+            "rate, a tolerance of at least 0, one step and one parameter at least."
         )
     losses: list[float] = []
-    largest = float("inf")
-    steps = 0
-    for steps in range(1, max_steps + 1):
+    moves: list[float] = []
+    small = False
+    while not small and len(losses) < max_steps:
         for parameter in parameters:
             parameter.zero_grad()
         result = loss()
         losses.append(float(result))
         result.backward()
-        largest = max(_descend(parameter, lr) for parameter in parameters)
-        if largest <= tolerance:
-            break
-    return Descent(steps, "tolerance" if largest <= tolerance else "max_steps", (*losses, float(loss())), largest)
+        moves = [_descend(parameter, lr) for parameter in parameters]
+        small = all(move <= tolerance for move in moves)  # never where a move is NaN
+    return Descent(len(losses), "tolerance" if small else "max_steps", (*losses, float(loss())), max(moves))
 
 
 def _descend(parameter: Any, lr: float) -> float:
     """Take one parameter's step, and say how long its largest component was."""
     if not isinstance(parameter, Tensor):
-        parameter.data -= lr * parameter.grad
-        return abs(lr * parameter.grad)
+        move = float(lr * parameter.grad)
+        parameter.data -= move
+        return abs(move)
     if parameter.grad is None:
         return 0.0
     with no_grad():

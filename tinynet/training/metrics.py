@@ -18,12 +18,12 @@ Metric = Callable[[Loss, Tensor, Tensor], Tensor]
 
 def accuracy(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
     """How many examples are put in their class."""
-    return (loss.classes(prediction) == loss.target_classes(target)).sum()
+    return (loss.classes(prediction) == loss.target_classes(prediction, target)).sum()
 
 
 def error(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
     """How many examples are put in a wrong class."""
-    return (loss.classes(prediction) != loss.target_classes(target)).sum()
+    return (loss.classes(prediction) != loss.target_classes(prediction, target)).sum()
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "error": error}

@@ -1,0 +1,242 @@
+"""CuPy on an NVIDIA GPU. The kernels are NumPy's with another array module; what differs, and why:
+
+- ``matmul`` fills an ``out`` of the product's own type, laid out row by row, and no other: others are filled by a copy.
+  A stack of matrices times one matrix is computed as one product; CuPy would copy the one for each of the stack.
+- Integer arrays as indices wrap round where they lie outside a dimension, and nothing is said. So ``gather`` and
+  ``softmax_cross_entropy`` count such indices in an array on the device, and no number leaves the device before that
+  count has been looked at. Looking at each call would make the host wait at each call, and a replayed step, whose batch
+  is another one every time, could not look at all. Counting waits for nothing and serves both. ``scatter_add`` mirrors
+  an indexing that has been counted.
+- ``shares_memory`` compares address ranges, which the host knows; CuPy's exact answer would be computed on the device.
+- NumPy arrays among device arrays are refused by CuPy and, with a better message, by Tensor. So they come in through
+  ``array`` and ``load``, converted to their final type on the host and row by row, and leave through ``numpy``.
+
+CuPy is imported when the backend is made, not before.
+"""
+
+import importlib
+import math
+import warnings
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import Array, Backend
+from tinynet.backends import kernels
+from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
+from tinynet.primitives import ARRAY
+
+INSTALL = "pip install 'tinynet-engine[cuda13]', or [cuda12] for a driver that knows CUDA 12 only"
+TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] extra: {INSTALL}."
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """The GPU has no room for an array."""
+
+
+def matmul(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
+    """x @ y; a stack of matrices times one matrix is one product of all rows."""
+    if out is not None and not (out.flags.c_contiguous and out.dtype == np.promote_types(x.dtype, y.dtype)):
+        return kernels.copy(xp, matmul(xp, x, y), out=out)
+    if x.ndim <= 2 or y.ndim > 2:
+        return xp.matmul(x, y, out=out)
+    shape = (*x.shape[:-1], y.shape[-1])
+    count = math.prod(x.shape[:-1])
+    rows = None if out is None else xp.reshape(out, (count, y.shape[-1]))
+    product = xp.matmul(xp.reshape(x, (count, x.shape[-1])), y, out=rows)
+    return xp.reshape(product, shape) if out is None else out
+
+
+def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> Array:
+    """x Wᵀ + b."""
+    out = matmul(xp, x, w.T, out=out)
+    return out if b is None else xp.add(out, b, out=out)
+
+
+def count_strays(xp: Any, strays: Array, index: Array, size: int) -> None:
+    """Add to ``strays`` how many numbers of an index lie outside a dimension of that size."""
+    index = index.astype("int64", copy=False)  # a small unsigned type cannot be compared with -size
+    xp.add(strays, xp.count_nonzero((index < -size) | (index >= size)), out=strays)
+
+
+def indexed_sizes(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[int]:
+    """The sizes of the dimensions that the arrays in an index pick from."""
+    parts = [part for part in index if part is not None]
+    if Ellipsis in parts:
+        here = parts.index(Ellipsis)
+        parts[here : here + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    return [size for part, size in zip(parts, shape) if part is ARRAY]
+
+
+def gather(xp: Any, strays: Array, x: Array, *arrays: Array, index: tuple[Any, ...], out: Array = None) -> Array:
+    """x[index], and a count of the indices that lie outside."""
+    for array, size in zip(arrays, indexed_sizes(x.shape, index) if arrays else ()):
+        count_strays(xp, strays, array, size)
+    return kernels.gather(xp, x, *arrays, index=index, out=out)
+
+
+def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: Any = None) -> Any:
+    """-log softmax(x)[target] for each row, the softmax, and a count of the classes that do not exist."""
+    count_strays(xp, strays, target, x.shape[1])
+    return kernels.softmax_cross_entropy(xp, x, target, out=out)
+
+
+class CupyBackend(Backend):
+    """Arrays in a GPU's memory.
+
+    Args:
+        xp: the array module; CuPy itself where not given.
+
+    Raises:
+        BackendUnavailable: CuPy or something that it needs is missing; the message says what, and what to do.
+    """
+
+    name = "cupy"
+    is_host = False
+
+    def __init__(self, xp: Any = None) -> None:
+        self.xp = _import_cupy() if xp is None else xp
+        self._probe()
+        self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
+        self.array_type = self.xp.ndarray
+        self.kernels = kernels.table(self.xp) | {
+            "matmul": partial(matmul, self.xp),
+            "linear": partial(linear, self.xp),
+            "gather": partial(gather, self.xp, self._strays),
+            "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
+        }
+        super().__init__()
+
+    # --- can it run here? ---------------------------------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        """Try the least of everything that is needed, in the order in which it can be missing."""
+        xp = self.xp
+        for tried, attempt, fix in (
+            ("find a GPU", self._find_gpu, self._driver_fix),
+            ("make an array on it", lambda: xp.zeros((2, 2), "float32"), self._driver_fix),
+            ("compile a kernel", self.compile, lambda: TOOLKIT),
+            ("multiply two matrices", self._multiply, lambda: TOOLKIT),
+        ):
+            try:
+                attempt()
+            except Exception as error:
+                raise BackendUnavailable(f"backend 'cupy': CuPy cannot {tried} ({_reason(error)}). {fix()}") from error
+
+    def compile(self) -> None:
+        """Compile and run a kernel of our own, which takes NVRTC and CUDA's headers."""
+        self.xp.ElementwiseKernel("float32 x", "float32 y", "y = x + x", "tinynet_probe")(self.xp.zeros(1, "float32"))
+
+    def _find_gpu(self) -> None:
+        if not self.xp.cuda.runtime.getDeviceCount():
+            raise RuntimeError("it counts none")
+
+    def _multiply(self) -> None:
+        twos = self.xp.full((2, 2), 2.0, "float32")
+        product = self.xp.asnumpy(self.xp.matmul(twos, twos))
+        if (product != 8).any():
+            raise ArithmeticError(f"the product came out as {product.tolist()}")
+
+    def _driver_fix(self) -> str:
+        """What to do where the GPU cannot be reached, judged by the CUDA versions of the driver and of CuPy."""
+        runtime = self.xp.cuda.runtime
+        versions = (runtime.driverGetVersion(), runtime.runtimeGetVersion())
+        driver, needed = (f"{v // 1000}.{v % 1000 // 10}" for v in versions)
+        if driver == "0.0":
+            return "There is no NVIDIA driver: install one (nvidia-smi shows it), or use backend 'numpy'."
+        if int(driver.split(".")[0]) < int(needed.split(".")[0]):
+            return f"The driver knows CUDA {driver}, this CuPy needs {needed}: update the driver, or {INSTALL}."
+        return "There is a driver: does nvidia-smi list a card, with free memory, and is it in CUDA_VISIBLE_DEVICES?"
+
+    # --- computing ----------------------------------------------------------------------------------------------------
+
+    def launch(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
+        """Run one kernel.
+
+        Raises:
+            DeviceMemoryError: there is no room for its result.
+        """
+        try:
+            return super().launch(name, *inputs, out=out, **params)
+        except MemoryError as error:
+            shapes = ", ".join(str(getattr(x, "shape", x)) for x in inputs)
+            raise self._no_room(f"{name}({shapes})", error) from error
+
+    def _no_room(self, wanted: str, error: MemoryError) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"backend {self.name!r} has no room for {wanted}: {error} Use smaller batches or dtype float32, drop "
+            "arrays that are no longer needed, or see with nvidia-smi who else holds the GPU's memory."
+        )
+
+    # --- in and out ---------------------------------------------------------------------------------------------------
+
+    def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
+        """A new array from a NumPy array."""
+        if data.dtype == object:
+            raise TypeMismatch(
+                f"backend {self.name!r} holds numbers, got objects: {data!r:.60}. Values live on 'scalar'."
+            )
+        try:
+            return self.xp.array(np.asarray(data, dtype, order="C"))
+        except MemoryError as error:
+            raise self._no_room(f"an array of shape {data.shape}", error) from error
+
+    def numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """A NumPy array with the array's numbers; it waits for the GPU to finish.
+
+        Raises:
+            ArgumentError: since numbers were last read, an index lay outside its dimension.
+        """
+        if strays := int(self._strays):
+            self._strays.fill(0)
+            raise ArgumentError(
+                f"on backend {self.name!r} {strays} of the indices or classes used since numbers were last read lay "
+                "outside their dimension. The GPU took other elements instead, so what was computed since is wrong. "
+                "Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
+            )
+        return self.xp.asnumpy(array)  # type: ignore[no-any-return]
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
+        """A new array filled with one number."""
+        try:
+            return self.xp.full(shape, value, dtype)
+        except MemoryError as error:
+            raise self._no_room(f"an array of shape {shape}", error) from error
+
+    def load(self, data: np.ndarray[Any, Any], out: Array) -> None:
+        """Overwrite ``out`` with the elements of a NumPy array."""
+        if out.flags.c_contiguous and self.recorder is None:
+            out.set(np.asarray(data, self.dtype(out), order="C"))  # without a second array on the GPU
+        else:
+            super().load(data, out)
+
+    def shares_memory(self, x: Array, y: Array) -> bool:
+        """Whether the ranges of addresses overlap."""
+        return bool(self.xp.may_share_memory(x, y))
+
+
+def _import_cupy() -> Any:
+    """CuPy, without the warnings that it prints where something is missing: the probe says it better."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        missing = (
+            "CuPy is not installed"
+            if error.name == "cupy"
+            else f"CuPy is installed without {error.name}, which it needs"
+        )
+        raise BackendUnavailable(f"backend 'cupy': {missing}. Install it: {INSTALL}.") from error
+    except Exception as error:  # CuPy's own message is a page long and keeps its cause for the end
+        reason = _reason(error.__cause__ or error)
+        raise BackendUnavailable(
+            f"backend 'cupy': CuPy cannot be imported ({reason}). Install it anew: {INSTALL}."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The error in a line."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first[:300]}".rstrip(" .:")

@@ -1,0 +1,32 @@
+"""Which engine runs, and why, in words.
+
+Separate because three commands choose a backend. Must not name a backend itself.
+"""
+
+import platform
+
+from tinynet.backend import Backend
+from tinynet.registry import AUTO, backends, get_backend
+
+
+def choose(name: str) -> tuple[Backend, str]:
+    """The backend of that name and, for ``auto``, why it is that one.
+
+    Raises:
+        ArgumentError: there is none of that name.
+        BackendUnavailable: it cannot run here; the message says why and what to do.
+    """
+    if name != "auto":
+        return get_backend(name), ""
+    usable = backends()
+    chosen = next(candidate for candidate in AUTO if usable[candidate].usable)
+    passed = [f"{other} cannot run here" for other in AUTO[: AUTO.index(chosen)]]
+    return get_backend(chosen), f"auto: {'; '.join(passed) or 'the fastest'}; see `tinynet backends`"
+
+
+def device(backend: Backend) -> str:
+    """Where a backend computes: its own word for it, or this machine's processor."""
+    named = getattr(backend, "device_name", None)
+    return str(named() if callable(named) else named) if named else ("CPU" if backend.is_host else "GPU") + (
+        f" ({platform.machine()})" if backend.is_host and platform.machine() else ""
+    )
