@@ -26,13 +26,13 @@ BINARY = ("add", "sub", "mul", "div", "maximum", "minimum")
 UNARY = ("neg", "exp", "sin", "cos", "abs", "erf", "sign", "tanh", "sigmoid", "relu", "softplus")
 ORDER = ("greater", "greater_equal", "less", "less_equal")
 CASES = {
-    **dict.fromkeys(BINARY, [((X, Y), {}), ((X, 2.0), {}), ((X, Y[0]), {})]),
-    **dict.fromkeys(ORDER, [((np.round(X), np.round(Y)), {}), ((X, 0), {})]),
-    **dict.fromkeys(("equal", "not_equal"), [((np.round(X), np.round(Y)), {}), ((ROWS, COLUMNS), {})]),
-    **dict.fromkeys(UNARY, [((X,), {})]),
-    **dict.fromkeys(("log", "sqrt"), [((P,), {})]),
-    **dict.fromkeys(("sum", "max", "min"), [((CUBE,), {"axis": (0, 2)}), ((X,), {"axis": (1,)})]),
-    **dict.fromkeys(("argmax", "argmin"), [((CUBE,), {"axis": 1})]),
+    **{key: [((X, Y), {}), ((X, 2.0), {}), ((X, Y[0]), {})] for key in BINARY},
+    **{key: [((np.round(X), np.round(Y)), {}), ((X, 0), {})] for key in ORDER},
+    **{key: [((np.round(X), np.round(Y)), {}), ((ROWS, COLUMNS), {})] for key in ("equal", "not_equal")},
+    **{key: [((X,), {})] for key in UNARY},
+    **{key: [((P,), {})] for key in ("log", "sqrt")},
+    **{key: [((CUBE,), {"axis": (0, 2)}), ((X,), {"axis": (1,)})] for key in ("sum", "max", "min")},
+    **{key: [((CUBE,), {"axis": 1})] for key in ("argmax", "argmin")},
     "pow": [((P, Y), {}), ((X, 2), {}), ((X, 1), {}), ((P, 0.5), {}), ((0.9, P), {})],
     "leaky_relu": [((X,), {"slope": 0.1})],
     "clip": [((X,), {"low": -0.5, "high": 0.5})],
