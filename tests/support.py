@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from strict_backend import StrictCupy
 
-from tinynet import Tensor, get_backend
+from tinynet import Tensor, get_backend, registry
 from tinynet.backend import Backend
 
 # The same examples on every run and every machine; the first one of a test may be slow to import what it compares with.
@@ -20,10 +21,12 @@ settings.load_profile("tinynet")
 BACKENDS = [
     pytest.param("numpy", id="numpy"),
     pytest.param("scalar", id="scalar"),
-    # pytest.param("strict", id="strict"),                               with its factory in MADE_HERE
+    pytest.param("strict", id="strict"),  # the cupy backend on its stand-in
     # pytest.param("cupy", id="cupy", marks=pytest.mark.gpu),
 ]
 MADE_HERE: dict[str, Callable[[], Backend]] = {}  # backends that exist in tests alone
+
+registry._loaded["strict"] = StrictCupy("strict")
 
 on_every_backend = pytest.mark.parametrize("backend", BACKENDS)
 on_array_backends = pytest.mark.parametrize("backend", [b for b in BACKENDS if b.values[0] != "scalar"])

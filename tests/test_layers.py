@@ -42,7 +42,9 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" if node.module == "tinynet" else node.module for alias in node.names}
+            found |= {
+                f"{node.module}.{alias.name}" if node.module == "tinynet" else node.module for alias in node.names
+            }
         elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
             todo += node.body + node.orelse
         elif isinstance(node, ast.Try | ast.With):
@@ -103,7 +105,9 @@ def test_the_scalar_engine_needs_the_standard_library_only(name):
 
 
 def loaded_by(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return {module.partition(".")[0] for module in done.stdout.split()}
 
@@ -130,4 +134,6 @@ def test_the_heart_is_readable_in_one_sitting():
 
 def test_no_file_holds_two_themes():
     for path in [*modules().values(), *(HOME / "backends").glob("*.py")]:
-        assert len(path.read_text().splitlines()) <= 400, f"{path.name} is past 400 lines: a second theme wants to move out"
+        assert len(path.read_text().splitlines()) <= 400, (
+            f"{path.name} is past 400 lines: a second theme wants to move out"
+        )

@@ -104,7 +104,9 @@ def test_the_demo_neuron_by_neuron():
 def test_the_demo_as_one_model_on_two_engines(backend):
     tn.manual_seed(1337)
     moons = data.moons(100, noise=0.1, seed=1)
-    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1)).to(backend, "float64")
+    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1)).to(
+        backend, "float64"
+    )
     optimizer = optim.SGD(model.parameters(), lr=1.0, weight_decay=2e-4)
     loss = nn.HingeLoss()
     reached, losses = 0, []
@@ -133,9 +135,11 @@ def test_a_neuron_layer_is_a_row_of_a_linear_layer():
     random.seed(0)
     layer = neuron.Layer(3, 2, nonlin=False)
     linear = nn.Linear(3, 2).to(dtype="float64")
-    linear.load_state_dict({
-        "weight": np.array([[w.data for w in n.w] for n in layer.neurons]),
-        "bias": np.array([n.b.data for n in layer.neurons]),
-    })
+    linear.load_state_dict(
+        {
+            "weight": np.array([[w.data for w in n.w] for n in layer.neurons]),
+            "bias": np.array([n.b.data for n in layer.neurons]),
+        }
+    )
     x = [0.5, -1.5, 2.0]
     np.testing.assert_allclose([out.data for out in layer(x)], linear(np.array([x])).numpy()[0], rtol=1e-15)

@@ -87,6 +87,7 @@ BITES = {
     "astype object": (ValueError, "Unsupported dtype", lambda a: a.astype(object)),
     "scatter without atomics": (TypeError, "add.at", lambda a: xp.add.at(a.astype("int16"), [0], 1)),
     "scatter that CuPy lacks": (NotImplementedError, "exp.at", lambda a: xp.exp.at(a, [0])),
+    "compare with what the dtype cannot hold": (OverflowError, "out of bounds", lambda a: a.astype("uint8") < -1),
     "truth of many": (ValueError, "ambiguous", bool),
     "raw kernel": (NotImplementedError, "GPU", lambda a: xp.RawKernel("source", "name")((1,), (1,), (a,))),
     "elementwise kernel": (NotImplementedError, "GPU", lambda a: xp.ElementwiseKernel("T x", "T y", "y = x")(a)),

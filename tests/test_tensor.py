@@ -10,7 +10,7 @@ import pytest
 from support import BACKENDS, engine, on_array_backends, on_every_backend, run, same, same_gradients, weights
 
 import tinynet as tn
-from tinynet import Tensor, Value, check_gradients, no_grad
+from tinynet import Parameter, Tensor, Value, check_gradients, no_grad
 from tinynet.errors import (
     ArgumentError,
     BackendMismatch,
@@ -74,17 +74,26 @@ def _as_tensors(index: Any, backend: str) -> Any:
     return Tensor(index, backend=engine(backend)) if isinstance(index, np.ndarray) else index
 
 
-@pytest.mark.tiny
 @on_every_backend
 @pytest.mark.parametrize("name", INDICES)
 def test_indexing_is_that_of_numpy_and_repeated_indices_accumulate(name, backend):
     index = INDICES[name]
-    for key in (index, _as_tensors(index, backend)):
+    keys = [index] if engine(backend).is_host else []  # a host array does not meet a device array
+    for key in (*keys, _as_tensors(index, backend)):
         out, (slope,) = run(lambda x, key=key: x[key], [X], backend)
         expected = np.zeros_like(X)
         np.add.at(expected, index, weights(X[index].shape))
         same(out, X[index], name, EXACT)
         same(slope, expected, f"gradient of {name}", SUMS)
+
+
+@pytest.mark.tiny
+@on_every_backend
+def test_a_parameter_is_indexed_and_multiplied_like_any_tensor(backend):
+    w = Parameter(X[0], backend=engine(backend))
+    (w[[1, 1]].sum() + w[w > 99].sum()).backward()
+    assert w.grad.numpy().tolist() == [[0.0] * 5, [2.0] * 5, [0.0] * 5, [0.0] * 5]
+    assert (w @ ([[1.0]] * 5)).parents == (w,) and (w + [1.0] * 5).parents == (w,)
 
 
 @pytest.mark.tiny
@@ -117,11 +126,10 @@ REDUCTIONS = {
 
 @on_every_backend
 @pytest.mark.parametrize("keepdim", [False, True])
-@pytest.mark.parametrize("dim", DIMS, ids=str)
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize(
+    ("name", "dim"), [(n, d) for n in REDUCTIONS for d in DIMS if d != () or n not in ("var", "std")]
+)
 def test_reductions(name, dim, keepdim, backend):
-    if name in ("var", "std") and dim == ():
-        pytest.skip("the variance of one number with correction 1 is not defined")
     out, (slope,) = run(lambda x: getattr(x, name)(dim=dim, keepdim=keepdim), [X], backend)
     same(out, REDUCTIONS[name](X, axis=dim, keepdims=keepdim), name, SUMS)
     _, (oracle,) = run(lambda x: getattr(x, name)(dim=dim, keepdim=keepdim), [X], "scalar")
@@ -143,7 +151,6 @@ def test_gradients_of_statistics_are_those_of_pytorch(name, correction, dim):
     same(ours.grad.numpy(), theirs.grad.numpy(), name, SUMS, 1e-15)
 
 
-@pytest.mark.tiny
 @on_every_backend
 @pytest.mark.parametrize("keepdim", [False, True])
 @pytest.mark.parametrize("dim", [0, 1, -1])
@@ -240,7 +247,6 @@ SHAPES = {
 }
 
 
-@pytest.mark.tiny
 @on_every_backend
 @pytest.mark.parametrize("name", SHAPES)
 def test_shape_methods_and_joining(name, backend):
@@ -267,7 +273,6 @@ def test_shapes_of_nothing_and_of_one_number(backend):
 # --- operators with numbers and arrays on either side -----------------------------------------------------------------
 
 
-@pytest.mark.tiny
 @on_every_backend
 @pytest.mark.parametrize(
     "other", [2, 2.5, np.float32(2.5), np.array([[0.5], [2.0], [1.5]])], ids=lambda x: type(x).__name__
@@ -290,7 +295,7 @@ def test_numbers_and_arrays_on_either_side(op, other, backend):
 def test_comparisons_are_elementwise_and_a_tensor_is_its_own_key(backend):
     x = Tensor([1.0, 2.0, 3.0], backend=engine(backend))
     expected = [[True, False, False], [True, True, False], [False, False, True], [False, True, True]]
-    assert [t.tolist() for t in (x < 2, x <= 2, x > 2, 2 <= x)] == expected
+    assert [t.tolist() for t in (x < 2, x <= 2, x > 2, operator.le(2, x))] == expected
     assert (x == 2).tolist() == [False, True, False] and (x != 2).tolist() == [True, False, True]
     assert len({x, x, Tensor([1.0, 2.0, 3.0], backend=engine(backend))}) == 2
     assert bool(x.sum() == 6) and float(x[0]) == 1.0 and int(x[1]) == 2
@@ -396,20 +401,28 @@ def test_detach_shares_the_numbers_and_forgets_the_rest(backend):
     x = Tensor([3.0], backend=engine(backend), requires_grad=True)
     y = x * 2
     assert y.requires_grad and not y.detach().requires_grad and y.detach().data is y.data
-    if not engine(backend).differentiates:
-        (y.detach() * x).sum().backward()
-        assert x.grad.tolist() == [6.0]
+
+
+def _without_memory(backend: str) -> list[list[float]]:
+    """Gradients of c · x where c = 2x is held fixed, by detach and by no_grad: 6 at x = 3, not 12."""
+    found = []
+    for held in (lambda x: (x * 2).detach(), no_grad()(lambda x: x * 2)):
+        x = Tensor([3.0], backend=engine(backend), requires_grad=True)
+        (held(x) * x).sum().backward()
+        found.append(x.grad.tolist())
+    return found
 
 
 @pytest.mark.tiny
-@on_every_backend
-@pytest.mark.xfail(
-    strict=False, reason="on scalar, detached Values keep their history: gradients flow through detach()"
-)
-def test_no_gradient_flows_through_detach(backend):
-    x = Tensor([3.0], backend=engine(backend), requires_grad=True)
-    ((x * 2).detach() * x).sum().backward()
-    assert x.grad.tolist() == [6.0]
+@on_array_backends
+def test_no_gradient_flows_through_what_is_held_fixed(backend):
+    assert _without_memory(backend) == [[6.0], [6.0]]
+
+
+@pytest.mark.tiny
+@pytest.mark.xfail(strict=True, reason="the Values inside keep their history through detach() and no_grad()")
+def test_no_gradient_flows_through_what_is_held_fixed_on_scalar():
+    assert _without_memory("scalar") == [[6.0], [6.0]]
 
 
 @pytest.mark.tiny
@@ -424,7 +437,7 @@ def test_out_of_tinynet(backend):
     same(np.asarray(x), [[1.0, 2.5]], "np.asarray", EXACT)
     with pytest.raises(ShapeError, match=r"one element.*\(1, 2\)"):
         x.item()
-    assert "2.5" in repr(x) and backend in repr(x)
+    assert "2.5" in repr(x) and x.backend.name in repr(x)
     source = np.array([1.0, 2.0])
     y = Tensor(source, backend=engine(backend))
     source[0] = 9.0
@@ -442,6 +455,7 @@ def test_gradients_accumulate_once_a_call_and_start_afresh_inside(backend):
         out.backward()
         assert x.grad.tolist() == [6.0 * times, 12.0 * times]
         assert inner.grad.tolist() == [3.0, 3.0]
+        assert not inner.grad.requires_grad and not x.grad.requires_grad, "gradients remember nothing, unless asked to"
     x.zero_grad()
     assert x.grad is None
 
@@ -534,7 +548,6 @@ def test_a_chain_of_50_000_additions_is_differentiated_and_freed():
     assert last() is None
 
 
-@pytest.mark.tiny
 @on_every_backend
 def test_backward_leaves_no_cycles_and_frees_the_graph(backend):
     def step():
@@ -549,19 +562,17 @@ def test_backward_leaves_no_cycles_and_frees_the_graph(backend):
     gc.disable()
     try:
         refs = step()
-        assert [ref() for ref in refs] == [None, None, None]
-        ours = [
-            x
-            for x in gc.get_objects()
-            if isinstance(x, Tensor | Value) and x.grad is not None and id(x) in map(id, refs)
-        ]
-        assert not ours
+        assert [ref() for ref in refs] == [None, None, None], "freed at once, not by the collector"
     finally:
         gc.enable()
-    gc.collect()
-    before = sum(isinstance(x, Tensor | Value) for x in gc.get_objects())
+
+    def alive():
+        gc.collect()
+        return sum(issubclass(type(x), Tensor | Value) for x in gc.get_objects())
+
+    before = alive()
     step()
-    assert sum(isinstance(x, Tensor | Value) for x in gc.get_objects()) == before
+    assert alive() == before
 
 
 # --- in place ---------------------------------------------------------------------------------------------------------
@@ -609,7 +620,7 @@ def test_python_floats_become_float32_and_numpy_arrays_keep_their_own():
     assert Tensor(np.float64(1)).dtype == "float64" and Tensor(Tensor([1.0])).dtype == "float32"
     assert Tensor([1.0], backend="scalar").dtype == "float64"
     x = Tensor([1.0, 2.0])
-    assert (x + [1.0, 2.0]).dtype == (x * 2.5).dtype == (2**x).dtype == "float32"
+    assert ([1.0, 2.0] * x).dtype == (x * 2.5).dtype == (2**x).dtype == "float32"
     assert (x + np.ones(2)).dtype == "float64", "a NumPy array brings its precision"
     assert x.to("float64").dtype == "float64" and x.to("float32") is x and x.to(dtype="int64").dtype == "int64"
 
@@ -653,7 +664,7 @@ ERRORS = {
     "in place, of another shape": (lambda: tn.zeros(2).add_(tn.zeros(3)), ShapeError, r"add_.*\(2,\).*\(3,\)"),
     "copy_, of another shape": (lambda: tn.zeros(2).copy_(tn.zeros(3)), ShapeError, r"copy_.*\(2,\).*\(3,\)"),
     "two backends": (lambda: A + Tensor(np.ones(3), backend="scalar"), BackendMismatch, r"numpy.*scalar.*\.to\("),
-    "two backends, in place": (lambda: tn.zeros(3).add_(Tensor(np.ones(3), backend="scalar")), BackendMismatch, "scalar"),
+    "two backends, in place": (lambda: tn.zeros(1).add_(Tensor([1.0], backend="scalar")), BackendMismatch, "scalar"),
     "two backends, as an index": (lambda: A[Tensor([0], backend="scalar")], BackendMismatch, "scalar"),
 }  # fmt: skip
 

@@ -28,6 +28,8 @@ class ArrayOperators(Operators):
     """Shapes, indexing, comparisons and reductions, in PyTorch's names."""
 
     data: Any
+    backend: Any
+    of: Any
 
     @classmethod
     def like(cls, data: Any, other: Any) -> Any:
@@ -43,7 +45,7 @@ class ArrayOperators(Operators):
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each dimension."""
-        return self.data.shape  # type: ignore[no-any-return]
+        return tuple(self.data.shape)
 
     @property
     def ndim(self) -> int:
@@ -139,7 +141,7 @@ class ArrayOperators(Operators):
                 part = self.like(list(part) if isinstance(part, range) else part, self)
                 if part.dtype == "bool":
                     chosen = np.nonzero(part.numpy())  # how many there are is known only by looking
-                    part_arrays = [self.like(where, self) for where in chosen]
+                    part_arrays = [self.of(self.backend.array(where), self.backend) for where in chosen]
                 else:
                     part_arrays = [part if part.size else part.to("int64")]
                 arrays += part_arrays

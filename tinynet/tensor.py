@@ -121,7 +121,7 @@ class Tensor(ArrayOperators):
                 f"a NumPy array met a tensor on {other.backend.name}. Move it first: Tensor(array, backend={other.backend.name!r})."
             )
         floats = not isinstance(data, np.ndarray) and other.is_floating_point() and np.asarray(data).dtype.kind == "f"
-        return cls(data, other.dtype if floats else None, backend=other.backend)
+        return Tensor(data, other.dtype if floats else None, backend=other.backend)
 
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":

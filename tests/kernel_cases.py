@@ -1,0 +1,109 @@
+"""Ways to call each kernel, and how its result is compared with NumPy's; for the tests of every backend."""
+
+import numpy as np
+import pytest
+
+from tinynet import get_backend
+from tinynet.primitives import ARRAY
+
+rng = np.random.default_rng(3)
+X, Y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+P = np.abs(X) + 0.1
+CUBE = rng.normal(size=(2, 4, 3))
+MASK = X > 0
+ROWS, COLUMNS = np.array([3, 0, 3, -1]), np.array([0, 2, 0, 1], "uint8")
+TARGET = np.array([2, 0, 1, 1])
+
+BINARY = ("add", "sub", "mul", "div", "maximum", "minimum")
+UNARY = ("neg", "exp", "sin", "cos", "abs", "erf", "sign", "tanh", "sigmoid", "relu", "softplus")
+ORDER = ("greater", "greater_equal", "less", "less_equal")
+# kernel -> the ways to call it: (inputs, parameters)
+CASES = {
+    **{key: [((X, Y), {}), ((X, 2.0), {}), ((X, Y[0]), {})] for key in BINARY},
+    **{key: [((np.round(X), np.round(Y)), {}), ((X, 0), {})] for key in ORDER},
+    **{key: [((np.round(X), np.round(Y)), {}), ((ROWS, COLUMNS), {})] for key in ("equal", "not_equal")},
+    **{key: [((X,), {})] for key in UNARY},
+    **{key: [((P,), {})] for key in ("log", "sqrt")},
+    **{key: [((CUBE,), {"axis": (0, 2)}), ((X,), {"axis": (1,)})] for key in ("sum", "max", "min")},
+    **{key: [((CUBE,), {"axis": 1})] for key in ("argmax", "argmin")},
+    "pow": [((P, Y), {}), ((X, 2), {}), ((X, 1), {}), ((P, 0.5), {}), ((0.9, P), {})],
+    "leaky_relu": [((X,), {"slope": 0.1})],
+    "clip": [((X,), {"low": -0.5, "high": 0.5})],
+    "where": [((MASK, X, Y), {}), ((MASK, X, 0.0), {}), ((MASK, 1.0, Y), {})],
+    "matmul": [
+        ((X, Y.T), {}),
+        ((X.T, Y), {}),
+        ((CUBE, Y.T), {}),
+        ((CUBE, np.swapaxes(CUBE, 1, 2)), {}),
+        ((X, np.swapaxes(CUBE, 1, 2)), {}),
+        ((CUBE[:, :0], Y.T), {}),
+        ((CUBE.astype("float32"), Y.T), {}),
+    ],
+    "cast": [((X * 5,), {"dtype": "int32"}), ((MASK,), {"dtype": "float32"})],
+    "copy": [((X,), {}), ((X,), {"dtype": "float32"})],
+    "reshape": [((CUBE,), {"shape": (4, 6)})],
+    "transpose": [((CUBE,), {"axes": (2, 0, 1)})],
+    "broadcast_to": [((X[:, :1],), {"shape": (2, 4, 3)})],
+    "concatenate": [((X, Y), {"axis": 1})],
+    "gather": [
+        ((X,), {"index": (slice(1, None, 2), 0)}),
+        ((CUBE,), {"index": (Ellipsis, None, 2)}),
+        ((X, ROWS), {"index": (ARRAY,)}),
+        ((X, ROWS, COLUMNS), {"index": (ARRAY, ARRAY)}),
+        ((CUBE, COLUMNS), {"index": (1, None, Ellipsis, ARRAY)}),
+    ],
+    "scatter_add": [
+        ((X[:2],), {"index": (slice(1, 3),), "shape": (5, 3)}),
+        ((X, ROWS), {"index": (ARRAY,), "shape": (4, 3)}),
+        ((X[:, 0], ROWS, COLUMNS), {"index": (ARRAY, ARRAY), "shape": (4, 3)}),
+    ],
+    "linear": [((X, Y, Y[:, 0]), {}), ((CUBE, Y, Y[:, 0]), {}), ((X, Y, None), {})],
+    "softmax": [((X,), {"dim": -1}), ((CUBE,), {"dim": 1})],
+    "log_softmax": [((X,), {"dim": -1})],
+    "softmax_cross_entropy": [((X, TARGET), {}), ((X, TARGET.astype("uint8")), {})],
+    "softmax_cross_entropy_grad": [((P[:, 0], TARGET, np.abs(Y)), {})],
+}
+
+
+def calls(names=CASES):
+    """Every way to call these kernels, as parameters of a test: ``name, inputs, params``."""
+    return [
+        pytest.param(name, *call, id=f"{name}-{i}")
+        for name in CASES
+        if name in names
+        for i, call in enumerate(CASES[name])
+    ]
+
+
+def launch(backend, name, inputs, params, **out):
+    """The kernel's result, on arrays that lie on the backend."""
+    inputs = [backend.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
+    return backend.launch(name, *inputs, **out, **params)
+
+
+def check(backend, name, inputs, params):
+    """The kernel gives NumPy's numbers."""
+    same(backend, launch(backend, name, inputs, params), launch(get_backend("numpy"), name, inputs, params), name)
+
+
+def check_out(backend, name, inputs, params, transposed):
+    """The kernel gives NumPy's numbers in the arrays it was handed, laid out row by row or transposed."""
+    expected = launch(get_backend("numpy"), name, inputs, params)
+    several = isinstance(expected, tuple)
+    shapes = [(e.shape[::-1] if transposed else e.shape, e.dtype.name) for e in (expected if several else (expected,))]
+    room = [backend.full(shape, 1, dtype) for shape, dtype in shapes]
+    room = tuple(backend.launch("transpose", r, axes=tuple(range(r.ndim))[::-1]) if transposed else r for r in room)
+    found = launch(backend, name, inputs, params, out=room if several else room[0])
+    assert all(f is o for f, o in zip(found if several else (found,), room, strict=True))
+    same(backend, found, expected, name)
+
+
+def same(backend, found, expected, what):
+    """One array, or several, as NumPy has them: values to rounding, shape and dtype exactly."""
+    found, expected = ((x if isinstance(x, tuple) else (x,)) for x in (found, expected))
+    for a, b in zip(found, expected, strict=True):
+        assert isinstance(a, backend.array_type), f"{what} returned {type(a)}"
+        a = backend.numpy(a)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype), f"{what}: {a.shape} {a.dtype}, NumPy {b.shape} {b.dtype}"
+        tolerance = 1e-12 if b.dtype == np.float64 else 1e-6  # rounding: a few units in the last place
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=what)
