@@ -19,7 +19,9 @@ class NumpyBackend(Backend):
 
     def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
         if data.dtype == object:
-            raise TypeMismatch(f"backend {self.name!r} holds numbers, got objects: {data!r:.60}. Values live on 'scalar'.")
+            raise TypeMismatch(
+                f"backend {self.name!r} holds numbers, got objects: {data!r:.60}. Values live on 'scalar'."
+            )
         return np.array(data, dtype)
 
     def numpy(self, array: Array) -> np.ndarray[Any, Any]:

@@ -24,6 +24,7 @@ from tinynet.backends.kernels import table
 from tinynet.value import Value
 
 _to_values = np.frompyfunc(lambda x: x if isinstance(x, Value) else Value(x), 1, 1)
+_to_constants = np.frompyfunc(lambda x: Value(x.data, label=x.label), 1, 1)
 _to_fresh_values = np.frompyfunc(lambda x: Value(float(x)), 1, 1)
 
 
@@ -117,6 +118,9 @@ class ScalarBackend(Backend):
 
     def shares_memory(self, x: Array, y: Array) -> bool:
         return np.may_share_memory(x, y)
+
+    def constant(self, array: Array) -> Array:
+        return np.asarray(_to_constants(array)) if array.dtype == object else array
 
     def label(self, array: Array, name: str) -> None:
         for index, value in np.ndenumerate(array):

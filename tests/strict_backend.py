@@ -12,7 +12,8 @@ from tinynet.backends.cupy_backend import CupyBackend
 class StrictCupy(CupyBackend):
     """CupyBackend as it is, except that the stand-in cannot run a compiled kernel."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "cupy") -> None:
+        self.name = name
         super().__init__(strict_cupy)
 
     def compile(self) -> None:

@@ -287,6 +287,9 @@ class ufunc:
             args, out = args[: self.nin], args[self.nin]
         out = out[0] if isinstance(out, tuple) else out
         inputs = [_operand(x) for x in args]
+        for x in inputs:
+            if type(x) is int:  # it takes the array's dtype, in comparisons too, where NumPy knows better
+                np.array(x, np.result_type(*inputs))  # OverflowError
         with _quiet():
             if out is None:
                 return _wrap(self._host(*inputs, dtype=dtype, casting=casting))

@@ -11,7 +11,8 @@ import tinynet
 
 HOME = Path(tinynet.__file__).parent
 FLOORS = [  # top to bottom: a file may import from floors below its own, and from its own package
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"training"},
     {"explain", "checks"},
     {"data"},
@@ -20,9 +21,10 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"parameter"},
     {"functions"},
     {"tensor"},
+    {"host"},
     {"random", "neuron"},
     {"array_operators", "value"},
-    {"operators", "registry"},
+    {"operators", "registry", "modes"},
     {"program"},
     {"backend"},
     {"graph", "primitives", "callable_module"},

@@ -297,7 +297,6 @@ def test_an_exception_inside_leaves_the_backend_not_recording():
 
 FLAT = pytest.param(True, id="in a flat array")
 ALONE = pytest.param(False, id="parameters alone")
-STALE = pytest.mark.xfail(strict=True, reason="a replay fills the first run's gradient array, which grad does not hold")
 
 
 def _backward_only(network):
@@ -322,7 +321,7 @@ def _histories(network, step, before):
 
 
 @pytest.mark.tiny
-@pytest.mark.parametrize("flat", [FLAT, pytest.param(False, id="parameters alone", marks=STALE)])
+@pytest.mark.parametrize("flat", [FLAT, pytest.param(False, id="parameters alone")])
 @pytest.mark.parametrize(
     "before",
     [lambda i: True, lambda i: False, lambda i: i % 2 == 0, lambda i: i in (1, 2)],
@@ -355,7 +354,6 @@ def test_two_backward_passes_in_one_step_accumulate(flat):
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="a leaf that is no Parameter does not tell the recorder of its gradient")
 @pytest.mark.parametrize("forget", [True, False])
 def test_a_plain_leaf_accumulates_as_it_does_eagerly(forget):
     def gradients(wrap):
@@ -397,7 +395,6 @@ def test_in_place_work_outside_the_step_is_seen():
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="zeros made inside are part of the program, and not zero any more at the replay")
 def test_a_constant_made_inside_and_changed_in_place():
     def step(x):
         total = tn.zeros(1)
@@ -409,7 +406,6 @@ def test_a_constant_made_inside_and_changed_in_place():
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="IndexError: the backend is taken from the first tensor argument")
 def test_a_step_without_arguments():
     x = Tensor([1.0])
     captured = capture(lambda: x * 2)
@@ -417,13 +413,11 @@ def test_a_step_without_arguments():
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="TypeError: a named tuple is not built from a list")
 def test_a_named_tuple_as_output():
     assert capture(lambda x: x.max(0))(Tensor([1.0, 3.0])).indices.item() == 1
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="TypeError: unhashable type")
 def test_an_argument_that_cannot_be_part_of_a_signature_is_refused_by_name():
     with pytest.raises((CaptureError, TypeMismatch)):
         capture(lambda x, rows: x * len(rows))(Tensor([1.0]), [1, 2])

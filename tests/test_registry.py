@@ -150,7 +150,6 @@ def test_an_instance_can_be_used():
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="use_backend(instance) leaves the instance registered under its name")
 def test_an_instance_is_forgotten_after_the_block():
     with use_backend(NumpyBackend()) as mine:
         pass

@@ -420,7 +420,6 @@ def test_no_gradient_flows_through_what_is_held_fixed(backend):
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(strict=True, reason="the Values inside keep their history through detach() and no_grad()")
 def test_no_gradient_flows_through_what_is_held_fixed_on_scalar():
     assert _without_memory("scalar") == [[6.0], [6.0]]
 
@@ -690,7 +689,6 @@ def test_errors_say_what_was_tried_what_arrived_and_what_to_do(name):
         pytest.param(lambda: ((-2.0) ** Tensor([2.0], requires_grad=True)).backward(), id="slope of (-2) ** y"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="the array library's own error comes through")
 def test_every_error_is_one_of_ours(attempt):
     with pytest.raises(TinynetError):
         attempt()

@@ -356,9 +356,6 @@ def test_numpy_numbers_on_either_side(op, number):
 
 
 @pytest.mark.tiny
-@pytest.mark.xfail(
-    strict=True, reason="a NumPy number as exponent is kept as it is, so the gradient is a NumPy number too"
-)
 @pytest.mark.parametrize("number", [np.float64(2.5), np.float32(2.7)])
 def test_gradients_stay_plain_floats_beside_numpy_exponents(number):
     slope = backward(lambda a: a**number, 3.0)[1][0]

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from tinynet.explain import draw
     from tinynet.explain import explain as explain
     from tinynet.functions import arange, cat, full, maximum, minimum, ones, stack, where, zeros
+    from tinynet.modes import no_grad, reference
     from tinynet.parameter import Parameter
     from tinynet.random import manual_seed
     from tinynet.recording import capture
     from tinynet.registry import backends, get_backend, set_default_backend, use_backend
-    from tinynet.tensor import Tensor, no_grad, reference
+    from tinynet.tensor import Tensor
     from tinynet.training import History, Trainer, load, save
     from tinynet.value import Value
 
@@ -37,11 +38,12 @@ _HOMES = {
     "checks": "check_gradients parity",
     "explain": "draw",
     "functions": "arange cat full maximum minimum ones stack where zeros",
+    "modes": "no_grad reference",
     "parameter": "Parameter",
     "random": "manual_seed",
     "recording": "capture",
     "registry": "get_backend set_default_backend use_backend",
-    "tensor": "Tensor no_grad reference",
+    "tensor": "Tensor",
     "training": "History Trainer load save",
     "value": "Value",
 }

@@ -76,7 +76,7 @@ class ArrayOperators(Operators):
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape; one size may be -1."""
-        wanted = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        wanted = tuple(map(int, shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape))
         return self if wanted == self.shape else self.apply(p.reshape, self, shape=wanted)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
@@ -86,9 +86,9 @@ class ArrayOperators(Operators):
         start, end = self._dims((start_dim, end_dim))
         return self.reshape(*self.shape[:start], math.prod(self.shape[start : end + 1]), *self.shape[end + 1 :])
 
-    def permute(self, *dims: int) -> Self:
+    def permute(self, *dims: Any) -> Self:
         """Dimensions in another order."""
-        return self.apply(p.transpose, self, axes=self._dims(dims))
+        return self.apply(p.transpose, self, axes=self._dims(dims[0] if isinstance(dims[0], tuple | list) else dims))
 
     def transpose(self, dim0: int, dim1: int) -> Self:
         """Two dimensions swapped."""
@@ -115,7 +115,7 @@ class ArrayOperators(Operators):
         return self.reshape(*self.shape[:dim], 1, *self.shape[dim:])
 
     def squeeze(self, dim: Dim = None) -> Self:
-        """Without its dimensions of size 1, or without those named, which must be."""
+        """Without its dimensions of size 1, or without those of them that are named."""
         drop = {i for i, n in enumerate(self.shape) if n == 1} & set(self._dims(dim))
         return self.reshape(tuple(n for i, n in enumerate(self.shape) if i not in drop))
 

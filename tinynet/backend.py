@@ -31,7 +31,7 @@ Unless listed here they take arrays alone, ``add(x, y)``, ``exp(x)``, ``where(co
     argmax, argmin(x, axis=1)               the dimension goes
     cast(x, dtype=), copy(x, dtype=None)    a copy is always a new array, or ``out``, broadcast and converted to fit
     reshape(x, shape=), transpose(x, axes=), broadcast_to(x, shape=), concatenate(*xs, axis=)
-    gather(x, *arrays, index=)              x[index]; each ``"array"`` in the index stands for the next of the arrays
+    gather(x, *arrays, index=)              x[index] as NumPy reads it, where each ``"array"`` is the next of the arrays
     scatter_add(g, *arrays, index=, shape=) zeros of the shape, plus g at the index; what meets adds up
 
 A Python number may stand for an array and leaves the other's dtype as it is. Comparisons give ``bool``, ``argmax`` and
@@ -51,8 +51,11 @@ class Recorder(Protocol):
     def refuse(self, why: str) -> None:
         """Something happened that a replay could not repeat."""
 
-    def accumulates(self, leaf: Any, first: bool, reset: bool) -> None:
-        """A leaf's gradient was forgotten (``reset``) or added to, for the ``first`` time or again."""
+    def accumulates(self, leaf: Any, grad: Any) -> None:
+        """A leaf's gradient, so far ``grad``, is being added to."""
+
+    def forgets(self, leaf: Any) -> None:
+        """A leaf's gradient is forgotten."""
 
 
 class Backend(ABC):
@@ -127,6 +130,10 @@ class Backend(ABC):
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""
         raise NotImplementedError
+
+    def constant(self, array: Array) -> Array:
+        """The array as something that no gradient flows into, on a backend that differentiates itself."""
+        return array
 
     def label(self, array: Array, name: str) -> None:
         """Let the elements know the name of the parameter they belong to, on a backend whose elements can."""

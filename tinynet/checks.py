@@ -13,8 +13,9 @@ import numpy as np
 
 from tinynet.errors import ArgumentError, GradientError, TypeMismatch
 from tinynet.graph import backward_order
+from tinynet.modes import no_grad
 from tinynet.nn import Module
-from tinynet.tensor import Tensor, no_grad
+from tinynet.tensor import Tensor
 from tinynet.value import Value
 
 # --- gradients against finite differences -----------------------------------------------------------------------------
@@ -319,7 +320,9 @@ def parity(
         raise ArgumentError(f"parity compares backends; got {list(backends)}. Name two, such as ['scalar', 'numpy'].")
     expected, *others = [(name, _run(model, x, y, loss, name)) for name in backends]
     rows = [
-        _difference(backend, name, expected[1][name], array) for backend, arrays in others for name, array in arrays.items()
+        _difference(backend, name, expected[1][name], array)
+        for backend, arrays in others
+        for name, array in arrays.items()
     ]
     return Parity(tuple(rows), expected[0], rtol)
 

@@ -18,7 +18,7 @@ def full(
     """A tensor filled with one number."""
     chosen = get_backend(backend)
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    return Tensor.of(chosen.full(sizes, value, dtype or chosen.default_dtype), chosen)
+    return _made(chosen.full(sizes, value, dtype or chosen.default_dtype), chosen)
 
 
 def zeros(shape: int | Sequence[int], dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
@@ -35,7 +35,12 @@ def arange(start: int, stop: int | None = None, step: int = 1, backend: "str | B
     """The integers start, start + step, … below stop; 0 … start - 1 where only one is given."""
     chosen = get_backend(backend)
     first, last = (0, start) if stop is None else (start, stop)
-    return Tensor.of(chosen.array(np.arange(first, last, step)), chosen)
+    return _made(chosen.array(np.arange(first, last, step)), chosen)
+
+
+def _made(array: Any, backend: Backend) -> Tensor:
+    """The new array as a Tensor; inside a recorded step as a copy that each replay makes anew."""
+    return Tensor.of(array if backend.recorder is None else backend.launch("copy", array), backend)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -72,7 +72,8 @@ class MLP(_Part):
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
         self.layers = [
-            Layer(before, after, nonlin=i != len(nouts) - 1) for i, (before, after) in enumerate(zip([nin, *nouts], nouts))
+            Layer(before, after, nonlin=i != len(nouts) - 1)
+            for i, (before, after) in enumerate(zip([nin, *nouts], nouts))
         ]
 
     def __call__(self, x: Any) -> Any:

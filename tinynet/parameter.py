@@ -53,25 +53,8 @@ class Parameter(Tensor):
                 self.grad = grad_place
         layout.changed()
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
-        if self.backend.recorder is not None:
-            self.backend.recorder.accumulates(self, first=True, reset=True)
-
-    def grad_arrived(self) -> None:
-        """A replayed program has filled this parameter's place in the flat gradient."""
-        self.grad = self.grad_place if self.grad_place is not None else self.grad
-
-    def _accumulate(self, g: Tensor, create_graph: bool) -> None:
-        if self.backend.recorder is not None:
-            self.backend.recorder.accumulates(self, first=self.grad is None, reset=False)
-        if self.grad_place is None or create_graph:
-            super()._accumulate(g, create_graph)
-        elif self.grad is None:
-            self.grad = self.grad_place.copy_(g)
-        else:
-            self.grad.add_(g)
+    def _first(self, g: Tensor) -> Tensor:
+        return super()._first(g) if self.grad_place is None else self.grad_place.copy_(g)
 
 
 class FlatParameters:

@@ -147,7 +147,7 @@ erf = Primitive("erf", math.erf, lambda g, out, x: g * (2 / math.sqrt(math.pi)) 
 # --- activations ------------------------------------------------------------------------------------------------------
 tanh = Primitive("tanh", math.tanh, lambda g, out, x: g * (1 - out * out))
 sigmoid = Primitive("sigmoid", _sigmoid, lambda g, out, x: g * (out * (1 - out)))
-relu = Primitive("relu", lambda x: x if x > 0 else 0.0, lambda g, out, x: g * (out > 0))
+relu = Primitive("relu", lambda x: 0.0 if x <= 0 else x, lambda g, out, x: g * (out > 0))
 leaky_relu = Primitive("leaky_relu", lambda x, slope: x if x > 0 else slope * x,
     lambda g, out, x, slope: where(x > 0, g, slope * g))
 softplus = Primitive("softplus", lambda x: builtins.max(x, 0.0) + math.log1p(math.exp(-builtins.abs(x))),
@@ -173,7 +173,6 @@ equal = Primitive("equal", operator.eq, symbol="==")
 not_equal = Primitive("not_equal", operator.ne, symbol="!=")
 argmax = Primitive("argmax", None)
 argmin = Primitive("argmin", None)
-one_hot = Primitive("one_hot", None)
 
 # --- arrays: sums, products, extremes --------------------------------------------------------------------------------
 sum = Primitive("sum", None, lambda g, out, x, axis: broadcast_to(g, shape=x.shape))

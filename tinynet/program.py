@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tinynet.backend import Array, Backend, Kernel
 from tinynet.errors import CaptureError
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
+
+
+FORGOTTEN = "forgotten"
 
 
 @dataclass
@@ -45,8 +50,8 @@ class Program:
         inputs, outputs: the arrays to fill before a replay, and to read after it.
         calls: the kernel launches in order.
         names: what to call an array (by ``id``) when the program is printed.
-        leaves: leaf -> whether its gradient was forgotten inside the step (None) or was empty (True) or full (False)
-            when the step first added to it: replaying adds in the same way.
+        leaves: leaf -> the gradient it held when the step first added to it, or ``FORGOTTEN`` where the step itself
+            began it anew: a replay adds to the very same array.
     """
 
     backend: Backend
@@ -54,7 +59,7 @@ class Program:
     outputs: list[Array] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
-    leaves: dict[Any, bool | None] = field(default_factory=dict)
+    leaves: dict[Any, Any] = field(default_factory=dict)
     _run: list[Callable[[], Any]] = field(default_factory=list)
 
     # --- recording ----------------------------------------------------------------------------------------------------
@@ -68,9 +73,13 @@ class Program:
         """Give up recording: a replay could not repeat what just happened."""
         raise CaptureError(f"the step cannot be recorded: {why}. Move it out of the step, or run without capture.")
 
-    def accumulates(self, leaf: Any, first: bool, reset: bool) -> None:
-        """Note how the step treats a leaf's gradient, the first time it touches it."""
-        self.leaves.setdefault(leaf, None if reset else first)
+    def accumulates(self, leaf: Any, grad: Any) -> None:
+        """Note what a leaf's gradient was when the step first added to it."""
+        self.leaves.setdefault(leaf, grad)
+
+    def forgets(self, leaf: Any) -> None:
+        """Note that the step begins a leaf's gradient anew."""
+        self.leaves.setdefault(leaf, FORGOTTEN)
 
     def finish(self) -> None:
         """Drop copies that can be had for nothing, and bind every call to its arrays."""
@@ -116,39 +125,40 @@ class Program:
         for run in self._run:
             run()
 
-    # --- showing ------------------------------------------------------------------------------------------------------
-
     def __len__(self) -> int:
         return len(self._run)
 
     def __str__(self) -> str:
-        """The step as plain array calls, a line a call; lines marked as views cost nothing on replay."""
-        names = dict(self.names)
-        names.update({id(array): f"x{i}" for i, array in enumerate(self.inputs)})
-        made = {id(array) for call in self.calls for array in call.outs}
-        known: dict[int, Array] = {}
+        return listing(self)
 
-        def name(x: Any) -> str:
-            if not isinstance(x, self.backend.array_type):
-                return repr(x)
-            known[id(x)] = x
-            return names.setdefault(id(x), f"{'t' if id(x) in made else 'c'}{len(names)}")
 
-        lines = []
-        for call in self.calls:
-            arguments = [name(x) for x in call.inputs] + [f"{key}={value!r}" for key, value in call.params.items()]
-            outs = ", ".join(name(x) for x in call.outs)
-            prefix = "np." if type(call.kernel).__name__ == "ufunc" else ""
-            shown = getattr(call.kernel, "__name__", call.name)
-            if call.is_view:
-                line = f"{outs} = {call.name}({', '.join(arguments)})"
-            else:
-                line = f"{prefix}{shown}({', '.join(arguments)}, out={outs})"
-            kind = f"{self.backend.dtype(call.outs[0])} {call.outs[0].shape}" + (", a view" if call.is_view else "")
-            lines.append(f"{line:<88} # {kind}")
-        constants = [array for key, array in known.items() if key not in made]
-        head = [
-            f"# {len(self)} calls on {self.backend.name}",
-            *(f"# {names[id(a)]}: {self.backend.dtype(a)} {a.shape}" for a in constants),
-        ]
-        return "\n".join(head + lines)
+def listing(program: Program) -> str:
+    """The step as plain array calls, a line a call; lines marked as views cost nothing on replay."""
+    backend, calls = program.backend, program.calls
+    names = program.names | {id(array): f"x{i}" for i, array in enumerate(program.inputs)}
+    made = {id(array) for call in calls for array in call.outs}
+    constants: dict[int, Array] = {}
+
+    def name(x: Any) -> str:
+        if not isinstance(x, backend.array_type):
+            return repr(x)
+        if id(x) not in made:
+            constants[id(x)] = x
+        return names.setdefault(id(x), f"{'t' if id(x) in made else 'c'}{len(names)}")
+
+    def line(call: Call) -> str:
+        is_ufunc = isinstance(call.kernel, np.ufunc)
+        arguments = [name(x) for x in call.inputs] + [f"{key}={value!r}" for key, value in call.params.items()]
+        outs = ", ".join(name(x) for x in call.outs)
+        shown = f"np.{call.kernel.__name__}" if is_ufunc else call.name
+        text = f"{shown}({', '.join([*arguments, f'out={outs}'])})"
+        if call.is_view:
+            text = f"{outs} = {call.name}({', '.join(arguments)})"
+        return f"{text:<88} # {kind(call.outs[0])}" + (", a view" if call.is_view else "")
+
+    def kind(array: Array) -> str:
+        return f"{backend.dtype(array)} {tuple(array.shape)}"
+
+    lines = [line(call) for call in calls]
+    head = [f"# {names[key]}: {kind(array)}" for key, array in constants.items()]
+    return "\n".join([f"# {len(program)} calls on {backend.name}", *head, *lines])

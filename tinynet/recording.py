@@ -12,7 +12,7 @@ import numpy as np
 from tinynet.backend import Backend
 from tinynet.errors import CaptureError, TypeMismatch
 from tinynet.parameter import layout
-from tinynet.program import Program
+from tinynet.program import FORGOTTEN, Program
 from tinynet.registry import get_backend
 from tinynet.tensor import Tensor
 
@@ -20,40 +20,48 @@ from tinynet.tensor import Tensor
 class _Recording:
     """A program, and the tensors through which it is fed and read."""
 
-    def __init__(self, function: Callable[..., Any], arguments: list[Any], names: dict[int, str]) -> None:
-        self.arguments = [
-            Tensor.of(a.backend.launch("copy", a.data), a.backend) if _is_tensor(a) else a for a in arguments
-        ]
-        self.inputs = [a for a in self.arguments if _is_tensor(a)]
-        backend = self.inputs[0].backend
+    def __init__(self, captured: "Captured", arguments: list[Any]) -> None:
+        self.inputs: list[Tensor] = []
+        own = [self._buffer(a) if isinstance(a, Tensor) else a for a in arguments]
+        backend = self.inputs[0].backend if self.inputs else captured.backend
         if not backend.replayable:
             raise CaptureError(
                 f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture."
             )
-        self.program = Program(backend, [x.data for x in self.inputs], names=names)
+        self.program = Program(backend, [x.data for x in self.inputs], names=captured.names)
         backend.recorder = self.program
         try:
-            result = function(*self.arguments)
+            result = captured.function(*own)
         finally:
             backend.recorder = None
-        self.result = _map(lambda x: x.detach(), result)
-        _map(lambda x: self.program.outputs.append(x.data), result)
+        self.result = _map(self._output, result)
         self.program.finish()
         self.layout = layout.version
+        self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]
+
+    def _buffer(self, given: Tensor) -> Tensor:
+        self.inputs.append(Tensor.of(given.backend.launch("copy", given.data), given.backend))
+        return self.inputs[-1]
+
+    def _output(self, result: Tensor) -> Tensor:
+        self.program.outputs.append(result.data)
+        return result.detach()
 
     def fits(self) -> bool:
         """Whether a replay would do what running the function would: same storage, same gradients to add to."""
-        leaves = self.program.leaves.items()
         return self.layout == layout.version and all(
-            empty is None or (leaf.grad is None) == empty for leaf, empty in leaves
+            grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items()
         )
 
     def replay(self, arguments: list[Any]) -> Any:
-        for buffer, given in zip(self.inputs, [a for a in arguments if _is_tensor(a)]):
-            buffer.backend.launch("copy", given.data, out=buffer.data)
+        for buffer, given in zip(self.inputs, [a for a in arguments if isinstance(a, Tensor | np.ndarray)]):
+            if isinstance(given, Tensor):
+                buffer.backend.launch("copy", given.data, out=buffer.data)
+            else:
+                buffer.backend.load(given, buffer.data)
         self.program.replay()
-        for leaf in self.program.leaves:
-            leaf.grad_arrived()
+        for leaf, gradient in self.gradients:
+            leaf.grad = gradient
         return self.result
 
 
@@ -64,24 +72,35 @@ class Captured:
         program: the Program that ran last; print it to see the step.
     """
 
-    def __init__(self, function: Callable[..., Any], backend: "str | Backend | None", names: dict[int, str]) -> None:
+    def __init__(self, function: Callable[..., Any], backend: Backend, names: dict[int, str]) -> None:
         self.function, self.backend, self.names = function, backend, names
         self._recordings: dict[Any, list[_Recording]] = {}
         self.program: Program | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
-        signature = tuple([(a.backend.name, a.shape, a.dtype) if _is_tensor(a) else a for a in given])
-        known = self._recordings.setdefault(signature, [])
+        try:
+            known = self._recordings.setdefault(tuple([self._signature(a) for a in arguments]), [])
+        except TypeError as error:
+            raise TypeMismatch(
+                f"a captured function takes tensors, arrays and plain constants; got something else ({error})."
+            ) from None
         recording = next((r for r in known if r.fits()), None)
         if recording is not None:
             self.program = recording.program
-            return recording.replay(given)
+            return recording.replay(list(arguments))
         known[:] = [r for r in known if r.layout == layout.version]
-        recording = _Recording(self.function, given, self.names)
+        given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
+        recording = _Recording(self, given)
         known.append(recording)
         self.program = recording.program
         return recording.result
+
+    def _signature(self, argument: Any) -> Any:
+        if isinstance(argument, Tensor):
+            return argument.backend.name, argument.shape, argument.dtype
+        return (
+            (self.backend.name, argument.shape, argument.dtype.name) if isinstance(argument, np.ndarray) else argument
+        )
 
 
 def capture(function: Callable[..., Any], backend: "str | Backend | None" = None, names: Any = ()) -> Captured:
@@ -102,8 +121,8 @@ def capture(function: Callable[..., Any], backend: "str | Backend | None" = None
     return Captured(function, get_backend(backend), {id(tensor.data): name for name, tensor in names})
 
 
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, Tensor)
+def _same_array(x: Tensor | None, y: Tensor | None) -> bool:
+    return x is y or (x is not None and y is not None and x.data is y.data)
 
 
 def _map(function: Callable[[Tensor], Any], result: Any) -> Any:
@@ -111,7 +130,8 @@ def _map(function: Callable[[Tensor], Any], result: Any) -> Any:
     if isinstance(result, Tensor):
         return function(result)
     if isinstance(result, tuple | list):
-        return type(result)([_map(function, x) for x in result])
+        parts = [_map(function, x) for x in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
     if isinstance(result, dict):
         return {key: _map(function, x) for key, x in result.items()}
     if result is None or isinstance(result, int | float | str):

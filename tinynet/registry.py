@@ -21,7 +21,7 @@ BUILT_IN = {
 }
 AUTO = ("cupy", "numpy")  # what "auto" tries, in this order
 _loaded: dict[str, Backend] = {}
-_default = ["numpy"]
+_default: list[str | Backend] = ["numpy"]
 
 
 class Availability(NamedTuple):
@@ -51,9 +51,11 @@ def get_backend(name: "str | Backend | None" = None) -> Backend:
         ArgumentError: no backend has that name.
         BackendUnavailable: it cannot run here; the message says why and what to do.
     """
+    name = _default[0] if name is None else name
     if isinstance(name, Backend):
         return name
-    name = _default[0] if name is None else name
+    if isinstance(_default[0], Backend) and _default[0].name == name:
+        return _default[0]
     if name in _loaded:
         return _loaded[name]
     if name == "auto":
@@ -77,7 +79,8 @@ def get_backend(name: "str | Backend | None" = None) -> Backend:
         ) from error
     if not isinstance(made, Backend) or getattr(made, "name", None) != name:
         raise BackendUnavailable(
-            f"backend {name!r} cannot run here: its entry point makes {made!r:.60}. It must make a Backend of that name."
+            f"backend {name!r} cannot run here: its entry point makes {type(made).__name__}, which is no Backend "
+            "of that name."
         )
     _loaded[name] = made
     return made
@@ -97,10 +100,8 @@ def backends() -> dict[str, Availability]:
 
 def set_default_backend(name: "str | Backend") -> Backend:
     """Make new tensors on this backend from now on."""
-    backend = get_backend(name)
-    _loaded[backend.name] = backend
-    _default[0] = backend.name
-    return backend
+    _default[0] = get_backend(name)
+    return _default[0]
 
 
 @contextmanager

@@ -4,53 +4,23 @@ It holds an array of some backend, asks the backend's kernels to compute, and wa
 as Value to find gradients. It never touches an array library itself: that is what ``backend.launch`` is for.
 """
 
-import copy
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from tinynet import primitives as p
-from tinynet.array_operators import ArrayOperators
-from tinynet.backend import DTYPES, Array, Backend
-from tinynet.errors import ArgumentError, BackendMismatch, GradientError, ShapeError, TypeMismatch
+from tinynet.backend import Array, Backend
+from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
 from tinynet.graph import backward_order
+from tinynet.host import HostExchange, host_array
+from tinynet.modes import mode, no_grad, switched
 from tinynet.primitives import Fused, Primitive
 from tinynet.registry import get_backend
 
 
-class _Mode(threading.local):
-    remember = True  # operations remember how their results were made
-    fused = True  # fused kernels stand in for their references
-
-
-_mode = _Mode()
-
-
-@contextmanager
-def _set(**changes: bool) -> Iterator[None]:
-    before = {name: getattr(_mode, name) for name in changes}
-    try:
-        vars(_mode).update(changes)
-        yield
-    finally:
-        vars(_mode).update(before)
-
-
-def no_grad() -> Any:
-    """Inside ``with tn.no_grad():`` nothing is remembered, so nothing can be differentiated; also a decorator."""
-    return _set(remember=False)
-
-
-def reference() -> Any:
-    """Inside ``with tn.reference():`` every fused primitive runs as the plain operations that define it."""
-    return _set(fused=False)
-
-
-class Tensor(ArrayOperators):
+class Tensor(HostExchange):
     """An array of numbers on a backend, and the gradient of the last ``backward()`` with respect to it.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -98,7 +68,7 @@ class Tensor(ArrayOperators):
         self.backend = get_backend(backend)
         if self.backend.recorder is not None and isinstance(data, (np.ndarray, Tensor)):
             self.backend.recorder.refuse("a Tensor was made from an array inside the step; pass it as an argument")
-        self.data = self.backend.array(_host(data, dtype, self.backend.default_dtype), dtype)
+        self.data = self.backend.array(host_array(data, dtype, self.backend.default_dtype), dtype)
         self.requires_grad = requires_grad
         if requires_grad:
             self.requires_grad_()
@@ -127,26 +97,25 @@ class Tensor(ArrayOperators):
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
         backend, inputs = _together(primitive.name, inputs)
-        if isinstance(primitive, Fused) and not (_mode.fused and primitive.name in backend.kernels):
+        if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
             return primitive.reference(*inputs, **params)  # type: ignore[no-any-return]
+        parents: tuple[Tensor, ...] = ()
+        if mode.remember and primitive.differentiable:
+            parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
-        try:
-            result = backend.launch(primitive.name, *arrays, **params)
-        except (ValueError, IndexError) as error:
-            if isinstance(error, ArgumentError | ShapeError):
-                raise
-            raise _misfit(primitive.name, inputs, params, error) from error
+        if parents and backend.differentiates:  # its arrays remember by themselves what these tensors have forgotten
+            held = [isinstance(x, Tensor) and not x.requires_grad for x in inputs]
+            arrays = [backend.constant(array) if hold else array for hold, array in zip(held, arrays)]
+        result = _launch(backend, primitive.name, inputs, arrays, **params)
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
             result, *kept = result
             saved = tuple([Tensor.of(array, backend) for array in kept])
         out = _new(Tensor)
         out.data, out.backend, out.requires_grad = result, backend, False
-        if _mode.remember and primitive.differentiable:
-            parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
-            if parents:
-                out.requires_grad, out.primitive, out.parents = True, primitive, parents
-                out.inputs, out.params, out.saved = inputs, params, saved
+        if parents:
+            out.requires_grad, out.primitive, out.parents = True, primitive, parents
+            out.inputs, out.params, out.saved = inputs, params, saved
         return out
 
     @classmethod
@@ -184,7 +153,7 @@ class Tensor(ArrayOperators):
             self._backward_inside(gradient)
             return
         arrived = {self: gradient}
-        with _set(remember=create_graph):
+        with switched(remember=create_graph):
             for node in backward_order(self):
                 if (g := arrived.pop(node, None)) is None:
                     continue
@@ -201,8 +170,20 @@ class Tensor(ArrayOperators):
                     )
                 for i, x in enumerate(node.inputs):
                     if isinstance(x, Tensor) and x.requires_grad and (rule := node.primitive.rule(i)):
-                        share = _unbroadcast(rule(g, node, *node.inputs, *node.saved, **node.params), x.shape)
+                        share = _unbroadcast(node._share(rule, g), x.shape)
                         arrived[x] = arrived[x] + share if x in arrived else share
+
+    def _share(self, rule: Any, g: "Tensor") -> "Tensor":
+        """One gradient rule of the operation that made this tensor, applied."""
+        try:
+            return rule(g, self, *self.inputs, *self.saved, **self.params)  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError) as error:  # from a plain number among the inputs, as in (-2.0) ** x
+            if isinstance(error, TinynetError):
+                raise
+            assert self.primitive is not None
+            raise DomainError(
+                f"{self.primitive.name} has no slope there: {error}. Keep its input in its domain."
+            ) from error
 
     def _backward_inside(self, gradient: "Tensor") -> None:
         """Backward on a backend whose arrays differentiate themselves: only leaves and watched tensors are asked for."""
@@ -227,17 +208,26 @@ class Tensor(ArrayOperators):
         return g
 
     def _accumulate(self, g: "Tensor", create_graph: bool) -> None:
-        """Add an arriving gradient to a leaf's."""
-        if self.grad is not None:
-            self.grad = self.grad + g.to(dtype=self.dtype)
-        elif create_graph:
-            self.grad = g
+        """Add an arriving gradient to a leaf's, in place where nothing remembers the place."""
+        if self.backend.recorder is not None:
+            self.backend.recorder.accumulates(self, self.grad)
+        if create_graph or (self.grad is not None and self.grad.requires_grad):
+            g = g.to(dtype=self.dtype)
+            self.grad = g if self.grad is None else self.grad + g
+        elif self.grad is not None:
+            self.grad.add_(g)
         else:  # copied: the same array may be on its way to another leaf
-            self.grad = Tensor.of(self.backend.launch("copy", g.data, dtype=self.dtype), self.backend)
+            self.grad = self._first(g)
+
+    def _first(self, g: "Tensor") -> "Tensor":
+        """Room for a gradient, holding g."""
+        return Tensor.of(self.backend.launch("copy", g.data, dtype=self.dtype), self.backend)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self.grad = None
+        if self.backend.recorder is not None:
+            self.backend.recorder.forgets(self)
 
     def requires_grad_(self, wanted: bool = True) -> "Tensor":
         """Ask for gradients with respect to this tensor, or no longer."""
@@ -261,108 +251,15 @@ class Tensor(ArrayOperators):
         """The same array, with no memory of how it was made."""
         return Tensor.of(self.data, self.backend)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
-        if self.primitive is not None:
-            raise GradientError("only leaves can be copied deeply; this tensor was computed. Use detach().")
-        twin = memo[id(self)] = _new(type(self))
-        twin.data, twin.backend = self.backend.launch("copy", self.data), self.backend
-        twin.requires_grad, twin.label = self.requires_grad, self.label
-        twin.grad = copy.deepcopy(self.grad, memo)
-        return twin
-
-    # --- out of tinynet -----------------------------------------------------------------------------------------------
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """A NumPy copy. On a GPU this waits for it to finish."""
-        if self.backend.recorder is not None:
-            self.backend.recorder.refuse("a value was read (item, numpy, bool, print) inside the step")
-        return np.array(self.backend.numpy(self.data))
-
-    def item(self) -> float | int | bool:
-        """The one number in this tensor as a Python number."""
-        if self.size != 1:
-            raise ShapeError(f"item() needs exactly one element; this tensor has shape {self.shape}.")
-        return self.numpy().item()  # type: ignore[no-any-return]
-
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return self.numpy().tolist()
-
-    def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> "Tensor":
-        """This tensor on another backend, or with another element type; itself where nothing changes.
-
-        Raises:
-            GradientError: moving between backends while a gradient is wanted; use ``detach()`` first.
-        """
-        if backend in DTYPES:
-            backend, dtype = None, str(backend)
-        target = self.backend if backend is None else get_backend(backend)
-        if target is not self.backend:
-            if self.requires_grad and _mode.remember:
-                raise GradientError(
-                    f"moving from {self.backend.name} to {target.name} has no gradient: detach() first."
-                )
-            return Tensor(self.numpy(), dtype, backend=target)
-        return self if dtype in (None, self.dtype) else Tensor.apply(p.cast, self, dtype=dtype)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return self.numpy().astype(dtype or self.dtype)
-
-    def __bool__(self) -> bool:
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __repr__(self) -> str:
-        shown = np.array2string(self.numpy(), precision=4, separator=", ", threshold=100, prefix="Tensor(")
-        made = f", made by {self.primitive.name}" if self.primitive else ", requires_grad" if self.requires_grad else ""
-        return f"Tensor({shown}, {self.dtype}, {self.backend.name}{made})"
-
-    # --- in place: for optimisers, where nothing is remembered --------------------------------------------------------
-
     def _overwrite(self, kernel: str, *inputs: Any) -> "Tensor":
-        if self.primitive is not None or (self.requires_grad and _mode.remember):
+        if self.primitive is not None or (self.requires_grad and mode.remember):
             raise GradientError(
                 f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`."
             )
         _, inputs = _together(kernel, inputs)
-        try:
-            self.backend.launch(kernel, *[x.data if isinstance(x, Tensor) else x for x in inputs], out=self.data)
-        except ValueError as error:
-            raise _misfit(f"{kernel}_", (self, *inputs), {}, error) from error
+        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        _launch(self.backend, kernel, inputs, arrays, out=self.data)
         return self
-
-    def add_(self, other: Any) -> "Tensor":
-        """Add in place."""
-        return self._overwrite("add", self, other)
-
-    def sub_(self, other: Any) -> "Tensor":
-        """Subtract in place."""
-        return self._overwrite("sub", self, other)
-
-    def mul_(self, other: Any) -> "Tensor":
-        """Multiply in place."""
-        return self._overwrite("mul", self, other)
-
-    def copy_(self, other: Any) -> "Tensor":
-        """Overwrite with another tensor's elements, broadcast and converted."""
-        return self._overwrite("copy", Tensor.like(other, self))
-
-    def load_(self, data: Any) -> "Tensor":
-        """Overwrite with numbers or an array from the host, or a tensor from anywhere; broadcast and converted."""
-        host = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
-        if host.shape != self.shape:
-            host = np.broadcast_to(host, self.shape)
-        self.backend.load(host, self.data)
-        return self
-
-    def zero_(self) -> "Tensor":
-        """Fill with zeros."""
-        return self.copy_(0.0)
 
 
 def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...]]:
@@ -385,26 +282,19 @@ def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[A
     return backend, tuple(ready)
 
 
-def _misfit(operation: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> ShapeError:
-    got = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
-    return ShapeError(f"{operation} cannot take inputs {got} {params or ''}: {error}")
-
-
-def _host(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, Any]:
-    """Anything a Tensor can be made from, as a NumPy array; Python floats, which say nothing of precision, as default."""
-    if isinstance(data, Tensor):
-        return data.numpy()
+def _launch(backend: Backend, kernel: str, inputs: tuple[Any, ...], arrays: list[Any], **params: Any) -> Any:
+    """Launch a kernel; what the array library complains of becomes an error that names the operation and its inputs."""
     try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ShapeError(f"Tensor(...) needs rows of equal length; NumPy says: {error}") from None
-    if dtype is not None and dtype not in DTYPES:
-        raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
-    if array.dtype != object and array.dtype.name not in DTYPES:  # objects are the scalar backend's business
-        raise TypeMismatch(f"Tensor(...) holds {', '.join(DTYPES)}; got {array.dtype.name} in {data!r:.60}.")
-    if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
-        return array.astype(default)
-    return array
+        return backend.launch(kernel, *arrays, **params)
+    except TinynetError:
+        raise
+    except (ValueError, IndexError, TypeError, OverflowError) as error:
+        got = ", ".join(f"{x.shape} {x.dtype}" if isinstance(x, Tensor) else repr(x) for x in inputs)
+        settings = "".join(f", {name}={value}" for name, value in params.items() if name != "out")
+        into = f" into {params['out'].shape}" if "out" in params else ""
+        kind = ShapeError if isinstance(error, ValueError | IndexError) else TypeMismatch
+        name = f"{kernel}_" if into else kernel
+        raise kind(f"{name} cannot take ({got}{settings}){into}: {error}") from error
 
 
 def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -85,7 +85,7 @@ class Value(Operators):
 
     def __pow__(self, other: Any) -> "Value":
         if isinstance(other, Real):  # a number as exponent is part of the operation, not a node of the graph
-            return Value.apply(p.pow, self, y=other, symbol=f"**{other}")
+            return Value.apply(p.pow, self, y=float(other), symbol=f"**{other}")
         return Value._pair(p.pow, self, other)  # type: ignore[no-any-return]
 
     # Comparisons look at the number; in sets and dictionaries a Value is itself and no other.
@@ -123,7 +123,7 @@ class Value(Operators):
     def _backward(self) -> None:
         """Hand this Value's gradient on to its parents: one step of the chain rule."""
         primitive, parents = self.primitive, self.parents
-        if primitive is None:
+        if primitive is None or not primitive.rules:
             return
         g, out, rules = self.grad, self.data, primitive.rules
         try:

@@ -3,8 +3,6 @@
 Separate because three commands choose a backend. Must not name a backend itself.
 """
 
-import platform
-
 from tinynet.backend import Backend
 from tinynet.registry import AUTO, backends, get_backend
 
@@ -21,12 +19,10 @@ def choose(name: str) -> tuple[Backend, str]:
     usable = backends()
     chosen = next(candidate for candidate in AUTO if usable[candidate].usable)
     passed = [f"{other} cannot run here" for other in AUTO[: AUTO.index(chosen)]]
-    return get_backend(chosen), f"auto: {'; '.join(passed) or 'the fastest'}; see `tinynet backends`"
+    return get_backend(chosen), f"auto: {', '.join(passed)}, see `tinynet backends`" if passed else "auto: the fastest"
 
 
 def device(backend: Backend) -> str:
-    """Where a backend computes: its own word for it, or this machine's processor."""
-    named = getattr(backend, "device_name", None)
-    return str(named() if callable(named) else named) if named else ("CPU" if backend.is_host else "GPU") + (
-        f" ({platform.machine()})" if backend.is_host and platform.machine() else ""
-    )
+    """Where a backend computes: its own word for it, where it has one."""
+    named = getattr(backend, "device_name", "")
+    return str(named() if callable(named) else named) or ("the CPU" if backend.is_host else "a GPU")

@@ -83,7 +83,9 @@ def _dispatch(words: list[str]) -> int:
     if name.startswith("-"):
         raise UsageError(f"there is no option {name}{did_you_mean(name, ['--help', '--version'])}")
     if name not in COMMANDS:
-        raise UsageError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)} Choose from {', '.join(COMMANDS)}.")
+        raise UsageError(
+            f"there is no command {name!r}{did_you_mean(name, COMMANDS)} Choose from {', '.join(COMMANDS)}."
+        )
     command = importlib.import_module(f"tinynet.cli.{name}")
     parser: Parser = command.parser()
     return int(command.run(parser.parse_args(rest)))

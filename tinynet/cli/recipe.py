@@ -4,6 +4,7 @@
 not know how training is done.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from tinynet.cli.parser import UsageError
 from tinynet.data import Dataset, load
 from tinynet.errors import CheckpointError, TinynetError
 from tinynet.training import checkpoint
+from tinynet.training.report import confidences, measure
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -24,7 +26,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
     "gelu": nn.GELU,
 }
-LOSSES = {
+LOSSES: dict[str, Callable[[], nn.Loss]] = {
     "cross-entropy": nn.CrossEntropyLoss,
     "binary-cross-entropy": lambda: nn.BCEWithLogitsLoss("batchmean"),  # Nielsen, chapter 3
     "quadratic": nn.QuadraticCost,
@@ -84,23 +86,12 @@ class Recipe:
 
     @property
     def measure(self) -> str:
-        """What the numbers that ``confidences`` gives are: only a softmax makes probabilities of all classes."""
-        if self.loss == "cross-entropy" or (self.sizes[-1] == 1 and self.loss != "hinge"):
-            return "probability"
-        return "score" if self.loss == "hinge" else "activation"
+        """What the numbers are that ``confidences`` gives: probability, activation or score."""
+        return measure(self.cost(), self.sizes[-1])
 
     def confidences(self, outputs: Array) -> Array:
         """(n, outputs) -> (n, classes): how strongly each class is meant; the largest is the answer."""
-        outputs = outputs.astype(np.float64)
-        if self.loss == "cross-entropy":
-            powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        if self.loss == "binary-cross-entropy":
-            outputs = 0.5 * (1 + np.tanh(outputs / 2))  # σ, without overflow
-        if outputs.shape[1] == 1:
-            other = -outputs if self.loss == "hinge" else 1 - outputs
-            return np.concatenate([other, outputs], axis=1)
-        return outputs
+        return confidences(self.cost(), outputs)
 
     # --- as a file ----------------------------------------------------------------------------------------------------
 
@@ -178,7 +169,7 @@ def check_fit(recipe: Recipe, dataset: Dataset, name: str) -> None:
         kinds = ["numbers", "classes"]
         raise UsageError(
             f"{name} asks for {kinds[dataset.classes is not None]}; this model answers with "
-            f"{kinds[recipe.classes is not None]}. Name a data set of the kind that it was trained on, {recipe.dataset}."
+            f"{kinds[recipe.classes is not None]}. Name a data set like the one it was trained on, {recipe.dataset}."
         )
     if recipe.loss == "hinge":
         if outputs != 2:
@@ -186,5 +177,5 @@ def check_fit(recipe: Recipe, dataset: Dataset, name: str) -> None:
         outputs = 1
     if recipe.sizes[0] != inputs or not (recipe.sizes[-1] == outputs or (one and recipe.sizes[-1] == 1)):
         hidden = "-".join(map(str, recipe.sizes[1:-1] or (16,)))
-        what = f"{needs}, one output with hinge," if recipe.loss == "hinge" else needs
+        what = f"{needs}, and hinge takes one output" if recipe.loss == "hinge" else needs
         raise UsageError(f"{name} has {what}; got {got}. For example: --model {inputs}-{hidden}-{outputs}")

@@ -10,10 +10,11 @@ from typing import Any, Self
 from tinynet.backend import DTYPES, Backend
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
+from tinynet.modes import no_grad
 from tinynet.nn.summary import Summary, summarise
 from tinynet.parameter import Parameter, layout
 from tinynet.registry import get_backend
-from tinynet.tensor import Tensor, no_grad
+from tinynet.tensor import Tensor
 
 Hook = Callable[..., Any]
 FLOATS = tuple(dtype for dtype in DTYPES if dtype.startswith("float"))

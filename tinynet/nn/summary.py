@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import ArgumentError
 from tinynet.functions import zeros
+from tinynet.modes import no_grad
 from tinynet.parameter import Parameter
-from tinynet.tensor import no_grad
 
 if TYPE_CHECKING:
     from tinynet.nn.module import Module

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from tinynet.errors import ArgumentError
 from tinynet.functions import minimum
+from tinynet.modes import no_grad
 from tinynet.parameter import Parameter
-from tinynet.tensor import Tensor, no_grad
+from tinynet.tensor import Tensor
 
 
 def clip_grad_norm_(parameters: Parameter | Iterable[Parameter], max_norm: float) -> Tensor:

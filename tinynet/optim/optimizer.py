@@ -10,8 +10,9 @@ from typing import Any
 
 from tinynet.errors import ArgumentError, CaptureError, GradientError, TypeMismatch
 from tinynet.functions import full, zeros
+from tinynet.modes import no_grad
 from tinynet.parameter import FlatParameters, Parameter, flatten, layout
-from tinynet.tensor import Tensor, no_grad
+from tinynet.tensor import Tensor
 
 
 class Optimizer:
@@ -57,8 +58,8 @@ class Optimizer:
             if not isinstance(parameter, Parameter):
                 raise TypeMismatch(
                     f"{type(self).__name__} takes Parameters, such as model.parameters(); got "
-                    f"{type(parameter).__name__}. Make a tensor one by Parameter(tensor); give a group with settings of "
-                    "its own its own optimiser."
+                    f"{type(parameter).__name__}. Make a tensor one by Parameter(tensor); give a group with settings "
+                    "of its own its own optimiser."
                 )
         if not given:
             raise ArgumentError(f"{type(self).__name__} got no parameters. Does the model have trainable layers?")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinynet.errors import ArgumentError
+from tinynet.modes import no_grad
 from tinynet.optim.optimizer import Optimizer
 from tinynet.parameter import Parameter
-from tinynet.tensor import Tensor, no_grad
+from tinynet.tensor import Tensor
 
 
 class SGD(Optimizer):

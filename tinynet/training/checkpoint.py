@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, TypeMismatch
 from tinynet.files import write_bytes
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
-FORMAT = "tinynet 1"
+FORMAT = "tinynet 1"  # the header's one key: with more, safetensors would write them in random order
 
 
 def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str, Any]) -> Path:
@@ -30,7 +30,7 @@ def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str
         name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape)
         for name, t in tensors.items()
     }
-    return write_bytes(path, save(arrays, {"format": FORMAT, "about": json.dumps(about)}))
+    return write_bytes(path, save(arrays, {FORMAT: json.dumps(about)}))
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"], dict[str, Any]]:
@@ -43,11 +43,16 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
 
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"Reading {path}: there is no such file. Check the path.")
+        what = "this is a folder" if path.is_dir() else "there is no such file"
+        raise CheckpointError(f"Reading {path}: {what}. Check the path.")
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            about = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
+    except TypeError as error:  # bfloat16 and its like
+        raise CheckpointError(
+            f"Reading {path}: it holds an element type that NumPy has not ({error}). Save it as float32."
+        ) from error
     except (SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(
             f"Reading {path}: this is no whole safetensors file ({error}). It may be cut short or of another kind; use "
@@ -63,7 +68,12 @@ def save(model: Module, path: str | os.PathLike[str], about: dict[str, Any] | No
         model: whose ``state_dict()`` is saved.
         path: where; an existing file is replaced once the new one is whole.
         about: anything that JSON can hold, to be kept with the weights.
+
+    Raises:
+        FileError: the place cannot be written; an older file there is untouched.
     """
+    if not isinstance(model, Module):
+        raise TypeMismatch(f"save(model, path) takes a Module first; got {model!r:.60}.")
     return write(path, dict(model.state_dict()), {"model": about or {}})
 
 
@@ -74,6 +84,8 @@ def load(model: Module, path: str | os.PathLike[str]) -> Module:
         CheckpointError: the file is missing or damaged.
         ArgumentError: its names or shapes are not this model's; nothing has been changed then.
     """
+    if not isinstance(model, Module):
+        raise TypeMismatch(f"load(model, path) takes a Module first, to load into; got {model!r:.60}.")
     arrays, about = read(path)
     if "trainer" in about:  # a training run: the model is a part of it
         arrays = {name.removeprefix("model."): a for name, a in arrays.items() if name.startswith("model.")}

@@ -1,6 +1,7 @@
 """History: what a training run went through, epoch by epoch; as a table, as JSON, as a picture."""
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,12 +35,15 @@ class History:
             raise ArgumentError(f"history[{name!r}]: there is no such number; there are {', '.join(self.epochs[-1])}.")
         return [row[name] for row in self.epochs if name in row]
 
-    def best(self, name: str = "val_loss", largest: bool = False) -> dict[str, float]:
-        """The epoch in which a number was smallest, or largest."""
+    def best(self, name: str = "val_loss", largest: bool | None = None) -> dict[str, float]:
+        """The row of the epoch in which a number was best: an accuracy largest, any other smallest, or as you say."""
         if not self.epochs:
             raise ArgumentError("this history has no epochs yet.")
         self[name]
-        return (max if largest else min)((row for row in self.epochs if name in row), key=lambda row: row[name])
+        largest = "accuracy" in name if largest is None else largest
+        worst = -math.inf if largest else math.inf
+        rows = [row for row in self.epochs if name in row]
+        return (max if largest else min)(rows, key=lambda row: worst if math.isnan(row[name]) else row[name])
 
     # --- as a file ----------------------------------------------------------------------------------------------------
 
@@ -52,17 +56,18 @@ class History:
         """The history that ``to_json`` wrote."""
         try:
             read = json.loads(text)
-            return cls(list(read["epochs"]), list(read["notes"]), str(read["stopped"]))
+            return cls([dict(row) for row in read["epochs"]], list(read["notes"]), str(read["stopped"]))
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"this is not a history that tinynet wrote ({error!r}).") from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it as JSON (``.json``) or as a learning-curve picture (``.png``, ``.svg``, ``.pdf``)."""
         path = Path(path)
-        if path.suffix == ".json":
+        kind = path.suffix.lower()
+        if kind == ".json":
             return write_bytes(path, self.to_json().encode())
-        if path.suffix in (".png", ".svg", ".pdf"):
-            return write_bytes(path, self.picture(path.suffix[1:]))
+        if kind in (".png", ".svg", ".pdf"):
+            return write_bytes(path, self.picture(kind[1:]))
         raise ArgumentError(f"a history is saved as .json, .png, .svg or .pdf; got {path.name!r}.")
 
     # --- as a picture -------------------------------------------------------------------------------------------------
@@ -90,7 +95,7 @@ class History:
                         markersize=3,
                     )
             axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(alpha=0.25)
             if axes.lines:
                 axes.legend(frameon=False)

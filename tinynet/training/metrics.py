@@ -27,18 +27,24 @@ def error(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "error": error}
+TAKEN = ("epoch", "loss", "lr", "seconds", "samples_per_second")  # what else a row of the history holds
 
 
-def find_metrics(names: Any) -> dict[str, Metric]:
-    """Metrics by name; functions stand for themselves."""
+def find_metrics(wanted: Any) -> dict[str, Metric]:
+    """Metrics by name; functions stand for themselves. One, or a list of them."""
     found: dict[str, Metric] = {}
-    for metric in [names] if isinstance(names, str) else names:
+    for metric in [wanted] if isinstance(wanted, str) or callable(wanted) else wanted or ():
         if callable(metric):
-            found[metric.__name__] = metric
+            name = getattr(metric, "__name__", type(metric).__name__)
         elif metric in METRICS:
-            found[metric] = METRICS[metric]
+            name, metric = metric, METRICS[metric]
         else:
             raise ArgumentError(f"there is no metric {metric!r}. Choose from {', '.join(METRICS)}, or pass a function.")
+        if name in found or name in TAKEN or name.startswith("val_"):
+            raise ArgumentError(
+                f"two numbers of a row would be called {name!r}. Give the metric's function a name of its own."
+            )
+        found[name] = metric
     return found
 
 
@@ -54,5 +60,8 @@ def confusion_matrix(predicted: Any, actual: Any, classes: int | None = None) ->
         raise ArgumentError(
             f"confusion_matrix needs two lists of equal length; got {predicted.shape} and {actual.shape}."
         )
-    size = classes or int(max(predicted.max(initial=-1), actual.max(initial=-1))) + 1
+    both = np.concatenate([predicted, actual])
+    size = int(both.max(initial=-1)) + 1 if classes is None else classes
+    if both.size and not 0 <= both.min() <= both.max() < size:
+        raise ArgumentError(f"confusion_matrix of {size} classes, 0 … {size - 1}; got {both.min()} … {both.max()}.")
     return np.bincount(actual * size + predicted, minlength=size * size).reshape(size, size)

@@ -1,9 +1,11 @@
-"""Progress: what a run shows while it lasts. In a terminal a bar, in a notebook a line that updates itself, in a log file
-a line an epoch, or nothing."""
+"""Progress: what a run shows while it lasts. In a terminal a bar, in a notebook a line that updates itself, in a log
+file a line an epoch, or nothing."""
 
 import sys
 import time
 from typing import Any
+
+from tinynet.errors import ArgumentError
 
 REDRAW = 0.1  # seconds; reading a loss more often would make a GPU wait
 
@@ -66,7 +68,7 @@ class _Terminal(Progress):
 
         super().__init__(epochs, batches)
         columns = ("{task.description}", BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Bar(*columns, TextColumn("{task.fields[text]}"), transient=True)
+        self.bar = Bar(*columns, TextColumn("{task.fields[text]}", markup=False), transient=True)
         self.task = self.bar.add_task("training", total=epochs * batches, text="")
         self.bar.start()
 
@@ -114,6 +116,8 @@ class _Notebook(Progress):
 
 def make_progress(wanted: bool | str, epochs: int, batches: int) -> Progress:
     """The fitting kind: True looks where the output goes, False is silent, ``"log"`` is a line an epoch."""
+    if wanted not in (True, False, "log"):
+        raise ArgumentError(f"fit(progress={wanted!r}): choose True, False or 'log'.")
     if not wanted:
         return _Silent(epochs, batches)
     if wanted is True and "ipykernel" in sys.modules:

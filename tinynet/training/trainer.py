@@ -3,6 +3,7 @@
 It can be interrupted at any moment and resumed exactly; it reads nothing back from a device more often than it draws.
 """
 
+import copy
 import math
 import os
 import signal
@@ -14,21 +15,23 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backend import Backend
 from tinynet.data import DataLoader, Dataset
-from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
-from tinynet.functions import full
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.modes import no_grad
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
 from tinynet.optim import Optimizer, Schedule, clip_grad_norm_
-from tinynet.recording import Captured, capture
-from tinynet.tensor import Tensor, no_grad
+from tinynet.program import Program
+from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
-from tinynet.training.metrics import find_metrics
+from tinynet.training.metrics import TAKEN, find_metrics
 from tinynet.training.progress import Progress, make_progress
-from tinynet.training.run_state import load_run, save_run
+from tinynet.training.run_state import load_run, pack_callbacks, save_run
+from tinynet.training.step import Step, Totals
 
-Pair = Any  # a Dataset, a DataLoader, or a pair (x, y)
+Data = Any  # a Dataset, a DataLoader, or a pair (x, y)
 
 
 class Trainer:
@@ -68,41 +71,44 @@ class Trainer:
                 raise TypeMismatch(
                     f"Trainer({what}=) takes a {kind.__name__}; got {given!r:.60}. Does it still need its parentheses?"
                 )
-        if l2 < 0 or (clip_norm is not None and clip_norm <= 0):
+        if not l2 >= 0 or not (clip_norm is None or clip_norm > 0):
             raise ArgumentError(f"Trainer(l2={l2}, clip_norm={clip_norm}): l2 is at least 0 and clip_norm above 0.")
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
         self.metrics = find_metrics(metrics)
         self.l2, self.clip_norm, self.capture = l2, clip_norm, capture
         self.callbacks = [*callbacks, OverfittingWarning()]
+        self._first_parameter()
+        if schedule is not None and schedule.optimizer not in (None, optimizer):
+            raise ArgumentError("Trainer(schedule=) steers another optimiser already. Make the schedule without one.")
         if not optimizer.bound:
             optimizer.bind(model.parameters())
+        elif set(model.parameters()).isdisjoint(optimizer._parameters):
+            raise ArgumentError(
+                f"Trainer(optimizer=) updates another model, or a copy of this one. Give it this one's parameters, or "
+                f"none: {type(optimizer).__name__}(lr={optimizer.lr:g})."
+            )
         if schedule is not None and schedule.optimizer is None:
             schedule.bind(optimizer)
         self.history = History()
         self._progress = Progress(0, 0)
         self._interrupted = False
-        self._steps: dict[Any, Any] = {}
+        self._steps: dict[Any, Step] = {}
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
-    def _forward(self, totals: dict[str, Tensor], x: Any, y: Any) -> Tensor:
+    def _forward(self, totals: Totals, x: Any, y: Any) -> Tensor:
         """Predictions and loss of a batch, added to the running totals."""
         prediction = self.model(x)
         loss: Tensor = self.loss(prediction, y)
         with no_grad():
-            seen = loss.detach() * len(x) if self.loss.reduction != "sum" else loss.detach()
-            totals["loss"].add_(seen)
+            totals["loss"].add_(loss.detach() * len(x) if self.loss.reduction != "sum" else loss.detach())
             for name, metric in self.metrics.items():
-                totals[name].add_(metric(self.loss, prediction.detach(), self._target(y, prediction)))
+                totals[name].add_(metric(self.loss, prediction.detach(), _target(y, prediction)))
         return loss
 
-    def _target(self, y: Any, prediction: Tensor) -> Tensor:
-        return y if isinstance(y, Tensor) else Tensor(y, backend=prediction.backend)
-
-    def _train_step(self, totals: dict[str, Tensor], examples: int, x: Any, y: Any) -> None:
-        self.optimizer.zero_grad()
-        loss = self._forward(totals, x, y)
-        loss.backward()
+    def _train_step(self, totals: Totals, examples: int, x: Any, y: Any) -> None:
+        self.model.zero_grad()
+        self._forward(totals, x, y).backward()
         with no_grad():
             if self.l2:
                 for w in self.model.parameters():
@@ -112,61 +118,43 @@ class Trainer:
                 clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
 
-    def _eval_step(self, totals: dict[str, Tensor], x: Any, y: Any) -> None:
+    def _eval_step(self, totals: Totals, x: Any, y: Any) -> None:
         with no_grad():
             self._forward(totals, x, y)
 
-    def _prepared(self, kind: str, examples: int = 0) -> tuple[Any, dict[str, Tensor]]:
-        """The step to call for each batch, recorded where that is possible, and the totals that it adds to."""
-        backend = self._backend()
-        key = (kind, backend.name, examples, self.l2, self.clip_norm)
+    def _step(self, kind: str, examples: int = 0) -> Step:
+        """The step to take for each batch, its totals at 0. It is kept: what was recorded stays good."""
+        parts = self.model, self.loss, self.optimizer, *self.metrics.items()
+        key = (kind, self.backend.name, parts, self.capture, examples, self.l2, self.clip_norm)
         if key not in self._steps:
-            # kept from fit to fit: what was recorded stays good
-            totals = {name: full((), 0.0, "float64", backend) for name in ("loss", *self.metrics)}
-            if kind == "train":
-                step: Any = lambda x, y: self._train_step(totals, examples, x, y)
-            else:
-                step = lambda x, y: self._eval_step(totals, x, y)
-            if self.capture and backend.replayable:
-                step = capture(step, backend, list(self.model.named_parameters()))
-            self._steps[key] = (step, totals)
-        step, totals = self._steps[key]
-        for total in totals.values():
-            total.zero_()
-        return step, totals
+            train = lambda totals, x, y: self._train_step(totals, examples, x, y)
+            self._steps[key] = Step(self, train if kind == "train" else self._eval_step)
+        self._steps[key].reset()
+        return self._steps[key]
 
-    def _run(self, step: Any, x: Any, y: Any, kind: str, examples: int = 0) -> Any:
-        """Take one step; where it turns out that it cannot be recorded, say so and go on eagerly."""
-        try:
-            step(x, y)
-        except CaptureError as error:
-            self.note(f"running eagerly: {error}")
-            self.capture = False
-            self._steps = {
-                key: (s.function if isinstance(s, Captured) else s, t) for key, (s, t) in self._steps.items()
-            }
-            step = step.function
-            step(x, y)
-        return step
+    @property
+    def backend(self) -> Backend:
+        """Where the model's parameters are, and so where it trains."""
+        return self._first_parameter().backend
 
-    def _backend(self) -> Any:
+    def _first_parameter(self) -> Tensor:
         first = next(self.model.parameters(), None)
         if first is None:
             raise ArgumentError("the model has no parameters: there is nothing to train.")
-        return first.backend
+        return first
 
     @property
-    def program(self) -> Any:
+    def program(self) -> Program | None:
         """The recorded training step, or None; print it to see what a step is made of."""
-        found = [s.program for key, (s, _) in self._steps.items() if key[0] == "train" and isinstance(s, Captured)]
+        found = [step.program for key, step in self._steps.items() if key[0] == "train" and step.program]
         return found[-1] if found else None
 
     # --- training -----------------------------------------------------------------------------------------------------
 
     def fit(
         self,
-        train: Pair,
-        validation: Pair | None = None,
+        train: Data,
+        validation: Data | None = None,
         epochs: int = 1,
         batch_size: int = 32,
         *,
@@ -181,14 +169,17 @@ class Trainer:
         """Train for a number of epochs.
 
         Args:
-            train, validation: a Dataset, a pair (x, y), or (train only) a DataLoader.
+            train, validation: a Dataset, a pair (x, y), or a DataLoader, whose batches train the model from its first
+                epoch on; the loader itself stays as it is.
             epochs: how many in all; a resumed run counts those it had done.
             batch_size: examples a step; the last batch of an epoch is whatever remains.
-            shuffle, seed: each epoch takes the examples in an order that (seed, epoch) determines.
+            shuffle, seed: each epoch takes the examples in an order that (seed, epoch) determines. A DataLoader has its
+                own batch size, shuffle and seed.
             checkpoint: where to save the run after each epoch, and when it is interrupted.
             checkpoint_every: save it every so many steps as well.
             resume: go on from ``checkpoint`` if that file exists (True), or from the file named here. The run then
-                ends, bit for bit on NumPy, as if it had never been interrupted.
+                ends, bit for bit on NumPy, as if it had never been interrupted; its learning rate is the saved one. A
+                run that a callback had stopped stays stopped.
             progress: True shows a bar or lines as fits the output, False nothing, ``"log"`` a line an epoch.
 
         Returns:
@@ -196,21 +187,39 @@ class Trainer:
 
         Raises:
             CheckpointError: ``resume`` names a file that is missing, damaged, or of another run.
+            ArgumentError, ShapeError, TypeMismatch: data or arguments do not fit; nothing has been changed then.
         """
-        loader = train if isinstance(train, DataLoader) else DataLoader(self._data(train), batch_size, shuffle, seed)
-        valid = None if validation is None else self._data(validation)
-        if epochs < 0:
-            raise ArgumentError(f"fit(epochs={epochs}): it must be at least 0.")
-        callbacks = [*self.callbacks, *callbacks]
-        self.history = History()
-        carried: dict[str, float] = {}
+        if not isinstance(epochs, int) or epochs < 0:
+            raise ArgumentError(f"fit(epochs={epochs!r}): it is a whole number of at least 0.")
+        if checkpoint_every is not None and (checkpoint is None or checkpoint_every < 1):
+            raise ArgumentError(
+                f"fit(checkpoint_every={checkpoint_every}, checkpoint={checkpoint!r}): it is a number of steps of at "
+                "least 1, and needs checkpoint= to say where."
+            )
         where = checkpoint if resume is True else resume
         if resume and where is None:
             raise ArgumentError("fit(resume=True) goes on from checkpoint=; name that file too.")
+        loader, valid = self._loader(train, batch_size, shuffle, seed), None
+        if validation is not None:
+            valid = self._data(validation)
+            self._check(valid)
+        self._check(loader.dataset)
+        callbacks = [*self.callbacks, *callbacks]
+        own = ("loss", *self.metrics)
+        numbers = ("epoch", *own, *(f"val_{name}" for name in own if valid is not None), *TAKEN[2:])
+        for callback in callbacks:
+            callback.on_fit_start(self, numbers)
+        if checkpoint is not None:
+            pack_callbacks(callbacks, {})  # what cannot be saved is better found now
+        shown = make_progress(progress, epochs, len(loader))
+        carried: dict[str, float] = {}
         if where and (resume is not True or os.path.exists(where)):
             carried = load_run(self, where, loader, callbacks)
-        self._progress = make_progress(progress, epochs, len(loader))
-        self.history.stopped = ""
+            if self.history.stopped in ("epochs", "interrupted"):
+                self.history.stopped = ""
+        else:
+            self.history = History()
+        self._progress = shown
         try:
             with self._interruptible():
                 self._epochs(loader, valid, epochs, carried, checkpoint, checkpoint_every, callbacks)
@@ -231,38 +240,32 @@ class Trainer:
         callbacks: list[Callback],
     ) -> None:
         n = len(loader.dataset)
-        for dataset in (loader.dataset, *([valid] if valid is not None else [])):
-            self.loss.check_target(self.model.predict(dataset.x[:1]), dataset.y)  # all at once, while it is on the host
         self.model.train()
-        step, totals = self._prepared("train", n)
-        for name, value in carried.items():
-            if name in totals:
-                totals[name].load_(value)
+        self._steps = {key: step for key, step in self._steps.items() if step.recorded}  # the others may try again
+        step = self._step("train", n)
+        step.load(carried)
         spent = carried.get("seconds", 0.0)
         seen = min(loader.position * loader.batch_size, n)
         while loader.epoch < epochs and not self.history.stopped:
             began = time.perf_counter() - spent
             epoch, fresh = loader.epoch, seen
             for x, y in loader:
-                step = self._run(step, x, y, "train", n)
+                step(x, y)
                 seen += len(x)
                 if self._progress.due():
                     rate = (seen - fresh) / max(time.perf_counter() - began - spent, 1e-9)
-                    shown = "  ".join(f"{k} {float(t) / seen:.4g}" for k, t in totals.items())
+                    shown = "  ".join(f"{name} {total / seen:.4g}" for name, total in step.read().items())
                     self._progress.batch(epoch, loader.position, f"{shown}  {rate:,.0f}/s")
-                if self._interrupted or (checkpoint and every and loader.position % every == 0):
-                    state = {k: float(t) for k, t in totals.items()} | {"seconds": time.perf_counter() - began}
-                    if checkpoint:
-                        save_run(self, checkpoint, loader, state, callbacks)
+                if self._interrupted or (every and loader.position % every == 0):
+                    saved = self._save(checkpoint, loader, step, time.perf_counter() - began, callbacks)
                     if self._interrupted:
                         self.history.stopped = "interrupted"
-                        self.note(f"interrupted in epoch {epoch + 1}; " + self._saved(checkpoint))
+                        self.note(f"interrupted in epoch {epoch + 1}; {saved}")
                         return
             seconds = time.perf_counter() - began
-            row = {"epoch": float(epoch + 1), **{k: float(t) / max(seen, 1) for k, t in totals.items()}}
+            row = {"epoch": float(epoch + 1), **{name: total / seen for name, total in step.read().items()}}
             if valid is not None:
-                row |= {f"val_{k}": v for k, v in self.evaluate(valid).items()}
-                self.model.train()
+                row |= {f"val_{name}": value for name, value in self._evaluate(valid).items()}
             row |= {
                 "lr": self.optimizer.lr,
                 "seconds": seconds,
@@ -270,23 +273,22 @@ class Trainer:
             }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
-            for total in totals.values():
-                total.zero_()
+            step.reset()
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
-            if checkpoint:
-                save_run(self, checkpoint, loader, {}, callbacks)
+            saved = self._save(checkpoint if math.isfinite(row["loss"]) else None, loader, step, 0.0, callbacks)
             if self._interrupted and not self.history.stopped:
                 self.history.stopped = "interrupted"
-                self.note(f"interrupted after epoch {epoch + 1}; " + self._saved(checkpoint))
+                self.note(f"interrupted after epoch {epoch + 1}; {saved}")
         self.history.stopped = self.history.stopped or "epochs"
 
-    def _saved(self, checkpoint: Any) -> str:
-        return (
-            f"the run is saved in {checkpoint}: fit(resume=True) goes on from here."
-            if checkpoint
-            else "nothing is saved."
-        )
+    def _save(self, checkpoint: Any, loader: DataLoader, step: Step, seconds: float, callbacks: list[Callback]) -> str:
+        """Save the run, if it is to be saved and is sound; says what became of it."""
+        running = step.read()
+        if checkpoint is None or not math.isfinite(running["loss"]):
+            return "nothing is saved."
+        save_run(self, checkpoint, loader, running | {"seconds": seconds}, callbacks)
+        return f"the run is saved in {checkpoint}: fit(resume=True) goes on from here."
 
     def _end_epoch(self, row: dict[str, float], epochs: int, callbacks: list[Callback]) -> None:
         """Write the epoch down, show it, and let the schedule and the callbacks look at it."""
@@ -297,8 +299,8 @@ class Trainer:
         self._progress.epoch(f"epoch {row['epoch']:g}/{epochs}  {shown}  {row['seconds']:.1f} s")
         if not math.isfinite(row["loss"]):
             self.note(
-                f"the loss is {row['loss']} in epoch {row['epoch']:g}: the steps are too long or the input is not finite. A "
-                "smaller lr=, or clip_norm=, would help."
+                f"the loss is {row['loss']} in epoch {row['epoch']:g}: the steps are too long or the input is not "
+                "finite. A smaller lr=, or clip_norm=, would help."
             )
             self.history.stopped = "the loss is not finite"
         if self.schedule is not None:
@@ -307,7 +309,7 @@ class Trainer:
             reason = callback.on_epoch_end(self, row)
             if reason:
                 self.note(reason)
-                self.history.stopped = reason.partition(":")[0]
+                self.history.stopped = self.history.stopped or reason.partition(":")[0]
 
     def note(self, text: str) -> None:
         """Write something down in the history, and show it."""
@@ -316,30 +318,63 @@ class Trainer:
 
     # --- using --------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, dataset: Pair, batch_size: int = 1000) -> dict[str, float]:
+    def evaluate(self, dataset: Data, batch_size: int = 1000) -> dict[str, float]:
         """The loss and the metrics on a data set, in evaluation mode."""
         dataset = self._data(dataset)
+        self._check(dataset)
+        return self._evaluate(dataset, batch_size)
+
+    def _evaluate(self, dataset: Dataset, batch_size: int = 1000) -> dict[str, float]:
         was_training = self.model.training
         self.model.eval()
         try:
-            step, totals = self._prepared("eval")
-            for x, y in DataLoader(dataset, min(batch_size, len(dataset)), shuffle=False):
-                step = self._run(step, x, y, "eval")
-            return {name: float(total) / len(dataset) for name, total in totals.items()}
+            step = self._step("eval")
+            for x, y in DataLoader(dataset, batch_size, shuffle=False):
+                step(x, y)
+            return {name: total / len(dataset) for name, total in step.read().items()}
         finally:
             self.model.train(was_training)
 
-    def _data(self, data: Pair) -> Dataset:
+    # --- data ---------------------------------------------------------------------------------------------------------
+
+    def _loader(self, train: Data, batch_size: int, shuffle: bool, seed: int) -> DataLoader:
+        """A loader of this run's own, at its first epoch."""
+        if not isinstance(train, DataLoader):
+            return DataLoader(self._data(train), batch_size, shuffle, seed)
+        loader = copy.copy(train)
+        loader.dataset, loader.epoch, loader.position = self._data(train), 0, 0
+        return loader
+
+    def _data(self, data: Data) -> Dataset:
         """A data set with its floats in the model's element type, so that no batch is converted."""
         if isinstance(data, DataLoader):
             data = data.dataset
         if not isinstance(data, Dataset):
             if not isinstance(data, tuple | list) or len(data) != 2:
                 raise TypeMismatch(f"data is a Dataset, a DataLoader or a pair (x, y); got {type(data).__name__}.")
-            data = Dataset(*(a.numpy() if isinstance(a, Tensor) else np.asarray(a) for a in data))
-        dtype = np.dtype(next(p.dtype for p in self.model.parameters()))
+            data = Dataset(*(a.numpy() if isinstance(a, Tensor) else a for a in data))
+        if not len(data):
+            raise ArgumentError(f"{data!r} is empty. Give it at least one example.")
+        dtype = np.dtype(self._first_parameter().dtype)
         x, y = (a.astype(dtype) if a.dtype.kind == "f" and a.dtype != dtype else a for a in (data.x, data.y))
         return data if x is data.x and y is data.y else Dataset(x, y, classes=data.classes, name=data.name)
+
+    def _check(self, data: Dataset) -> None:
+        """Refuse what the model, the loss or a metric cannot take, before anything is changed."""
+        prediction = self.model.predict(data.x[:1])
+        self.loss.check_target(prediction, data.y)  # all at once, while it is on the host
+        with no_grad():
+            found = {"the loss": self.loss(prediction, data.y[:1])}
+            target = _target(data.y[:1], prediction)
+            found |= {
+                f"metric {name!r}": metric(self.loss, prediction, target) for name, metric in self.metrics.items()
+            }
+        for what, value in found.items():
+            if np.shape(value) != ():
+                raise ShapeError(
+                    f"{what} of a batch must be one number; {self.loss!r} on {prediction.shape} and {target.shape} "
+                    f"gave {np.shape(value)}. Reduce it, by .mean() or .sum()."
+                )
 
     # --- interrupting and resuming ------------------------------------------------------------------------------------
 
@@ -361,3 +396,7 @@ class Trainer:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _target(y: Any, prediction: Tensor) -> Tensor:
+    return y if isinstance(y, Tensor) else Tensor(y, backend=prediction.backend)
