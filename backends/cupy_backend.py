@@ -195,7 +195,7 @@ class CupyBackend(Backend):
                 "outside their dimension. The GPU took other elements instead, so what was computed since is wrong. "
                 "Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
             )
-        return self.xp.asnumpy(array)  # type: ignore[no-any-return]
+        return self.xp.asnumpy(array)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         """A new array filled with one number."""

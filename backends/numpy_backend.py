@@ -15,7 +15,9 @@ class NumpyBackend(Backend):
     name = "numpy"
     kernels = table(np)
     array_type = np.ndarray
-    wrap = staticmethod(np.asarray)  # NumPy hands out 0-d results as bare scalars
+
+    def wrap(self, result: Any) -> Array:
+        return np.asarray(result)  # NumPy hands out 0-d results as bare scalars
 
     def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
         if data.dtype == object:
@@ -25,7 +27,7 @@ class NumpyBackend(Backend):
         return np.array(data, dtype)
 
     def numpy(self, array: Array) -> np.ndarray[Any, Any]:
-        return array  # type: ignore[no-any-return]
+        return array
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         return np.full(shape, value, dtype)

@@ -67,7 +67,7 @@ def _cast(x: Array, dtype: str, out: None = None) -> Array:
 
 
 PLAIN = table(np)
-BY_ELEMENT = "sigmoid relu leaky_relu softplus erf sign clip maximum minimum".split()
+BY_ELEMENT = ("sigmoid", "relu", "leaky_relu", "softplus", "erf", "sign", "clip", "maximum", "minimum")
 
 
 class ScalarBackend(Backend):
@@ -82,7 +82,6 @@ class ScalarBackend(Backend):
         "cast": _cast,
     }
     array_type = np.ndarray
-    wrap = staticmethod(np.asarray)
     default_dtype = "float64"
     differentiates = True
     replayable = False
@@ -100,6 +99,9 @@ class ScalarBackend(Backend):
         for value, new in zip(out.flat, np.broadcast_to(result, out.shape).flat):
             value.data = float(new)
         return out
+
+    def wrap(self, result: Any) -> Array:
+        return np.asarray(result)
 
     def array(self, data: np.ndarray[Any, Any], dtype: str | None = None) -> Array:
         if data.dtype == object:

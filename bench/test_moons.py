@@ -1,4 +1,4 @@
-"""``pytest bench``: each contender's step of the moons demo under pytest-benchmark. ``python bench/moons.py`` gives the ratios."""
+"""``pytest bench``: each contender's step of the moons demo. ``python bench/moons.py`` gives the ratios."""
 
 import moons
 import pytest

@@ -1,4 +1,4 @@
-"""The house's one rule: who may import whom. Arrows point down, there is no circle, and nothing is imported needlessly."""
+"""The house's one rule: who may import whom. Arrows point down, no circle, and nothing is imported needlessly."""
 
 import ast
 import subprocess

@@ -150,7 +150,7 @@ class ArrayOperators(Operators):
                 index.append(part)
         return self.apply(p.gather, self, *arrays, index=tuple(index))
 
-    # --- comparisons: element by element --------------------------------------------------------------------------------
+    # --- comparisons: element by element ------------------------------------------------------------------------------
 
     # fmt: off
     def __gt__(self, other: Any) -> Self: return self.apply(p.greater, self, other)
@@ -162,7 +162,7 @@ class ArrayOperators(Operators):
     __hash__ = object.__hash__
     # fmt: on
 
-    # --- sums, products, extremes ---------------------------------------------------------------------------------------
+    # --- sums, products, extremes -------------------------------------------------------------------------------------
 
     def _dims(self, dim: Dim) -> tuple[int, ...]:
         """Dimensions as non-negative numbers; all of them for None."""

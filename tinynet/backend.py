@@ -135,7 +135,7 @@ class Backend(ABC):
         """The array as something that no gradient flows into, on a backend that differentiates itself."""
         return array
 
-    def label(self, array: Array, name: str) -> None:
+    def label(self, array: Array, name: str) -> None:  # noqa: B027 - most have nothing to do
         """Let the elements know the name of the parameter they belong to, on a backend whose elements can."""
 
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Packages that are also functions: ``tn.backends()`` beside ``tinynet.backends.kernels``, ``tn.explain(loss)`` likewise.
+"""Packages that are also functions: ``tn.backends()`` beside ``tinynet.backends.kernels``, and ``tn.explain(loss)``.
 
 Importing a submodule makes Python set its name on the package, over a function of the same name. So the package itself
 answers the call.
@@ -14,4 +14,5 @@ class CallableModule(ModuleType):
     call: Any
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
         return self.call(*args, **kwargs)

@@ -54,7 +54,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new dimension."""
     if len({t.shape for t in tensors}) > 1:
         raise ShapeError(f"stack needs tensors of one shape; got {', '.join(str(t.shape) for t in tensors)}.")
-    return cat([t.unsqueeze(dim) for t in tensors], dim if dim >= 0 else dim)
+    return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:

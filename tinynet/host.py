@@ -10,11 +10,17 @@ from tinynet.array_operators import ArrayOperators
 from tinynet.backend import DTYPES, Backend
 from tinynet.errors import GradientError, ShapeError, TypeMismatch
 from tinynet.modes import mode
+from tinynet.primitives import Primitive
 from tinynet.registry import get_backend
 
 
 class HostExchange(ArrayOperators):
-    """Reading a tensor, moving it, filling it, copying it. Reading waits for a device, so a recorded step refuses it."""
+    """Reading a tensor, moving, filling and copying it. Reading waits for a device: a recorded step refuses it."""
+
+    primitive: Primitive | None
+    requires_grad: bool
+    label: str
+    grad: Any
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         if self.primitive is not None:
@@ -35,7 +41,7 @@ class HostExchange(ArrayOperators):
         """The one number in this tensor as a Python number."""
         if self.size != 1:
             raise ShapeError(f"item() needs exactly one element; this tensor has shape {self.shape}.")
-        return self.numpy().item()  # type: ignore[no-any-return]
+        return self.numpy().item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
@@ -77,7 +83,7 @@ class HostExchange(ArrayOperators):
         made = f", made by {self.primitive.name}" if self.primitive else ", requires_grad" if self.requires_grad else ""
         return f"Tensor({shown}, {self.dtype}, {self.backend.name}{made})"
 
-    # --- in place: for optimisers and for loading, where nothing is remembered ------------------------------------------
+    # --- in place: for optimisers and for loading, where nothing is remembered ----------------------------------------
 
     def _overwrite(self, kernel: str, *inputs: Any) -> Self:
         """Launch a kernel into this tensor's own array."""
@@ -113,7 +119,7 @@ class HostExchange(ArrayOperators):
 
 
 def host_array(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, Any]:
-    """Anything a Tensor can be made from, as a NumPy array; Python floats, which say nothing of precision, as default."""
+    """Anything a Tensor can be made from, as a NumPy array; Python floats, which name no precision, as default."""
     if isinstance(data, HostExchange):
         return data.numpy()
     try:

@@ -34,6 +34,7 @@ class Neuron(_Part):
         self.nonlin = nonlin
 
     def __call__(self, x: Sequence[Any]) -> Value:
+        """One number for nin numbers."""
         if len(x) != len(self.w):
             raise ShapeError(f"a neuron with {len(self.w)} inputs got {len(x)}.")
         total = self.b
@@ -56,6 +57,7 @@ class Layer(_Part):
         self.neurons = [Neuron(nin, **settings) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
+        """nout numbers for nin numbers; a single one stands alone."""
         outputs = [neuron(x) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -77,6 +79,7 @@ class MLP(_Part):
         ]
 
     def __call__(self, x: Any) -> Any:
+        """Through each layer in turn."""
         for layer in self.layers:
             x = layer(x)
         return x

@@ -98,7 +98,7 @@ class FlatParameters:
 
 
 def flatten(parameters: Iterable[Parameter]) -> list[FlatParameters]:
-    """Lay parameters side by side, one flat array for each backend and dtype; a parameter that occurs twice lies once."""
+    """Lay parameters side by side, one flat array for each backend and dtype; one that occurs twice lies once."""
     groups: dict[tuple[str, str], list[Parameter]] = {}
     for parameter in dict.fromkeys(parameters):
         groups.setdefault((parameter.backend.name, parameter.dtype), []).append(parameter)

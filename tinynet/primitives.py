@@ -74,6 +74,7 @@ class Primitive:
         return bound
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Apply it to numbers, Values or Tensors."""
         for x in inputs:
             if hasattr(x, "apply"):
                 return x.apply(self, *inputs, **params)
@@ -161,7 +162,9 @@ minimum = Primitive("minimum", builtins.min,
 clip = Primitive("clip", lambda x, low, high: float(builtins.min(builtins.max(x, low), high)),
     lambda g, out, x, low, high: g * (out == x))
 where = Primitive("where", lambda condition, x, y: x if condition else y,
-    None, lambda g, out, condition, x, y: where(condition, g, 0), lambda g, out, condition, x, y: where(condition, 0, g))
+    None,
+    lambda g, out, condition, x, y: where(condition, g, 0),
+    lambda g, out, condition, x, y: where(condition, 0, g))
 
 # --- no gradient: flat wherever they have one ------------------------------------------------------------------------
 sign = Primitive("sign", lambda x: float((x > 0) - (x < 0)))
@@ -191,8 +194,10 @@ concatenate = Primitive("concatenate", None, variadic=lambda g, out, *xs, axis, 
 
 # Indexing and its mirror image: what one gathers, the other adds back. `index` holds slices, integers, None and `...`;
 # an integer array stands in it as ARRAY and is passed as an input of its own.
-gather = Primitive("gather", None, lambda g, out, x, *arrays, index: scatter_add(g, *arrays, index=index, shape=x.shape))
-scatter_add = Primitive("scatter_add", None, lambda g, out, x, *arrays, index, shape: gather(g, *arrays, index=index))
+gather = Primitive("gather", None,
+    lambda g, out, x, *arrays, index: scatter_add(g, *arrays, index=index, shape=x.shape))
+scatter_add = Primitive("scatter_add", None,
+    lambda g, out, x, *arrays, index, shape: gather(g, *arrays, index=index))
 ARRAY = "array"
 # fmt: on
 

@@ -78,6 +78,7 @@ class Captured:
         self.program: Program | None = None
 
     def __call__(self, *arguments: Any) -> Any:
+        """Run the function: recorded the first time, replayed after."""
         try:
             known = self._recordings.setdefault(tuple([self._signature(a) for a in arguments]), [])
         except TypeError as error:

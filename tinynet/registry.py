@@ -100,8 +100,9 @@ def backends() -> dict[str, Availability]:
 
 def set_default_backend(name: "str | Backend") -> Backend:
     """Make new tensors on this backend from now on."""
-    _default[0] = get_backend(name)
-    return _default[0]
+    backend = get_backend(name)
+    _default[0] = backend
+    return backend
 
 
 @contextmanager

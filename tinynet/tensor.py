@@ -88,7 +88,8 @@ class Tensor(HostExchange):
             return data
         if not other.backend.is_host and isinstance(data, np.ndarray):
             raise BackendMismatch(
-                f"a NumPy array met a tensor on {other.backend.name}. Move it first: Tensor(array, backend={other.backend.name!r})."
+                f"a NumPy array met a tensor on {other.backend.name}. Move it first: "
+                f"Tensor(array, backend={other.backend.name!r})."
             )
         floats = not isinstance(data, np.ndarray) and other.is_floating_point() and np.asarray(data).dtype.kind == "f"
         return Tensor(data, other.dtype if floats else None, backend=other.backend)
@@ -98,7 +99,7 @@ class Tensor(HostExchange):
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
         backend, inputs = _together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
-            return primitive.reference(*inputs, **params)  # type: ignore[no-any-return]
+            return primitive.reference(*inputs, **params)
         parents: tuple[Tensor, ...] = ()
         if mode.remember and primitive.differentiable:
             parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
@@ -137,8 +138,8 @@ class Tensor(HostExchange):
         """
         if not self.requires_grad:
             raise GradientError(
-                "backward() found nothing to differentiate: no tensor with requires_grad=True led here. Was it computed "
-                "inside no_grad(), or detached?"
+                "backward() found nothing to differentiate: no tensor with requires_grad=True led here. Was it "
+                "computed inside no_grad(), or detached?"
             )
         if gradient is None:
             if self.size != 1:
@@ -165,8 +166,8 @@ class Tensor(HostExchange):
                     node.grad = g
                 if create_graph and node.saved:
                     raise GradientError(
-                        f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute the "
-                        "loss inside `with tn.reference():`."
+                        f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute "
+                        "the loss inside `with tn.reference():`."
                     )
                 for i, x in enumerate(node.inputs):
                     if isinstance(x, Tensor) and x.requires_grad and (rule := node.primitive.rule(i)):
@@ -176,7 +177,7 @@ class Tensor(HostExchange):
     def _share(self, rule: Any, g: "Tensor") -> "Tensor":
         """One gradient rule of the operation that made this tensor, applied."""
         try:
-            return rule(g, self, *self.inputs, *self.saved, **self.params)  # type: ignore[no-any-return]
+            return rule(g, self, *self.inputs, *self.saved, **self.params)
         except (ArithmeticError, ValueError) as error:  # from a plain number among the inputs, as in (-2.0) ** x
             if isinstance(error, TinynetError):
                 raise
@@ -186,7 +187,7 @@ class Tensor(HostExchange):
             ) from error
 
     def _backward_inside(self, gradient: "Tensor") -> None:
-        """Backward on a backend whose arrays differentiate themselves: only leaves and watched tensors are asked for."""
+        """Backward where arrays differentiate themselves: only leaves and watched tensors are asked for."""
         wanted = [x for x in backward_order(self) if x.primitive is None or x.retains_grad or x.hooks]
         found = self.backend.gradients(self.data, gradient.data, [x.data for x in wanted])
         with no_grad():
@@ -273,9 +274,10 @@ def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[A
                 raise BackendMismatch(
                     f"{operation} got tensors on {backend.name} and on {x.backend.name}. Move one with .to(...)."
                 )
+        elif isinstance(x, Integral):  # NumPy's numbers carry a dtype that would win over the tensor's
+            x = int(x)
         elif isinstance(x, Real):
-            if x.__class__ not in _PLAIN:  # NumPy's scalars carry a dtype that would win over the tensor's
-                x = int(x) if isinstance(x, Integral) else float(x)
+            x = float(x)
         elif x is not None:
             x = Tensor.like(x, first)
         ready.append(x)
@@ -307,4 +309,3 @@ def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 _new = Tensor.__new__
-_PLAIN = (float, int, bool)

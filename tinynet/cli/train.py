@@ -188,7 +188,7 @@ def _opening(
         "data": f"{args.dataset}: {parts}, {len(test):,} to test; {int(np.prod(train.x.shape[1:]))} inputs, {kinds}",
         "model": f"{'-'.join(map(str, args.model))}, {args.activation}, {parameters:,} parameters, {args.init} weights",
         "loss": args.loss + extras,
-        "steps": f"{args.optimizer}, rate {args.lr:g} {describe_schedule(args)}; {args.epochs} epochs in batches of "
+        "steps": f"{args.optimizer}, rate {args.lr:g} {describe_schedule(args)}; {args.epochs} epoch{'' if args.epochs == 1 else 's'} in batches of "
         f"{args.batch_size}",
         "engine": engine + (f" ({why})" if why else ""),
     }

@@ -94,7 +94,8 @@ def settle_files(args: argparse.Namespace) -> None:
         raise UsageError("--save and --no-save contradict each other. Leave one out.")
     if not args.no_save:
         args.save = args.save or f"runs/{args.dataset}.safetensors"
-        args.checkpoint = args.checkpoint or args.resume or str(Path(args.save).with_suffix(".checkpoint.safetensors"))
+    beside = args.save and f"{args.save.removesuffix('.safetensors')}.checkpoint.safetensors"
+    args.checkpoint = args.checkpoint or args.resume or beside
     if args.checkpoint_every and not args.checkpoint:
         raise UsageError("--checkpoint-every needs --checkpoint PATH, because of --no-save.")
     endings = {"history": (".json", ".png", ".svg", ".pdf"), "report": (".html", ".htm")}

@@ -108,7 +108,7 @@ class Softmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``dim``."""
-        return softmax(x, dim=self.dim)  # type: ignore[no-any-return]
+        return softmax(x, dim=self.dim)
 
     def extra_repr(self) -> str:
         """The dimension."""

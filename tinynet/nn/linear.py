@@ -46,7 +46,7 @@ class _WeightedSum(Module):
                 + (f"Does it follow a layer with {x.shape[-1]} outputs?" if x.ndim else "Is it a batch?")
             )
         x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
-        return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
+        return linear(x, self.weight, self.bias)
 
 
 class Linear(_WeightedSum):

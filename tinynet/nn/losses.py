@@ -124,7 +124,7 @@ class QuadraticCost(Loss):
 
 
 def _softmax_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
-    return -log_softmax(x, dim=-1)[arange(len(x), backend=x.backend), target]  # type: ignore[no-any-return]
+    return -log_softmax(x, dim=-1)[arange(len(x), backend=x.backend), target]
 
 
 _softmax_cross_entropy_grad = Primitive("softmax_cross_entropy_grad", None)

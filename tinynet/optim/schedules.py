@@ -113,7 +113,7 @@ class CosineAnnealingLR(Schedule):
     def __init__(
         self,
         optimizer: Optimizer | None = None,
-        T_max: int = 10,  # noqa: N803 - PyTorch's name
+        T_max: int = 10,
         eta_min: float = 0.0,
     ) -> None:
         if T_max < 1:
