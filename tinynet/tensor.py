@@ -29,7 +29,8 @@ class Tensor(HostExchange):
     [[2.0, 4.0], [6.0, 8.0]]
 
     Args:
-        data: numbers, nested sequences of them, a NumPy array or a Tensor; always copied.
+        data: numbers, nested sequences of them, a NumPy array or a Tensor, always copied; or, on the scalar backend,
+            Values, which stay themselves and get their gradients.
         dtype: the element type by name; Python floats become ``float32``, a NumPy array keeps its own.
         backend: a backend or its name; the default one (``numpy``) where not given.
         requires_grad: whether gradients with respect to this tensor are wanted.
@@ -68,10 +69,10 @@ class Tensor(HostExchange):
         self.backend = get_backend(backend)
         if self.backend.recorder is not None and isinstance(data, (np.ndarray, Tensor)):
             self.backend.recorder.refuse("a Tensor was made from an array inside the step; pass it as an argument")
-        self.data = self.backend.array(host_array(data, dtype, self.backend.default_dtype), dtype)
-        self.requires_grad = requires_grad
-        if requires_grad:
-            self.requires_grad_()
+        host = host_array(data, dtype, self.backend.default_dtype)
+        self.data = self.backend.array(host, dtype)
+        self.requires_grad = False
+        self.requires_grad_(requires_grad or host.dtype == object)  # Values want theirs
         self.label = label
 
     @staticmethod

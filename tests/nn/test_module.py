@@ -491,9 +491,12 @@ def test_python_floats_keep_their_digits_in_a_float64_model():
 
 
 def test_values_are_inputs_of_a_scalar_model():
+    """As numbers in a list; and with a gradient, where the tensor that holds them asks for one."""
     x = Value(3.0)
     model = nn.Linear(1, 1).to("scalar")
-    model([[x]]).data.item().backward()
+    out = model(Tensor([[x]], backend="scalar", requires_grad=True))
+    assert out.tolist() == model([[x]]).tolist() == model([[3.0]]).tolist()
+    out.data.item().backward()
     assert x.grad == model.weight.item()
 
 

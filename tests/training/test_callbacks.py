@@ -21,7 +21,6 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("capture", [True, False])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_schedule_sets_the_rate_of_each_epoch(name: str, capture: bool) -> None:

@@ -59,7 +59,6 @@ def test_recorded_is_eager_for_every_optimizer(optimizer: str) -> None:
     compare("cross-entropy", optimizer, "all")
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_recorded_is_eager_with_every_extra(extra: str) -> None:
     compare("cross-entropy", "sgd", extra)
@@ -188,6 +187,18 @@ def test_a_hook_sees_every_batch() -> None:
     model[0].register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
     trainer.fit(MOONS, epochs=1, batch_size=20, progress=False)
     assert seen[-3:] == [20, 20, 10]
+
+
+@pytest.mark.parametrize("setting", ["l2", "clip_norm"])
+def test_a_setting_that_a_callback_changes_reaches_the_recorded_step(setting: str) -> None:
+    class Change(tn.training.Callback):
+        def on_epoch_end(self, trainer, row):
+            setattr(trainer, setting, 0.05 * row["epoch"])
+
+    trainers = [moons_trainer(callbacks=[Change()], capture=capture) for capture in (True, False)]
+    for trainer in trainers:
+        trainer.fit(MOONS, epochs=4, batch_size=8, progress=False)
+    same_run(*trainers)
 
 
 @pytest.mark.parametrize("capture", [True, False])

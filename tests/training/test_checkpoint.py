@@ -168,7 +168,6 @@ def test_a_file_cut_short_at_any_length_is_refused(tmp_path) -> None:
     same_bits(weights(trainer.model), before)
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("content", [b"GIF89a" * 50, b"{}", b"\xff" * 100, b"\x00" * 100, pickle.dumps({"a": 1})])
 def test_a_foreign_file_is_refused(content: bytes, tmp_path) -> None:
     (tmp_path / "m").write_bytes(content)

@@ -66,7 +66,6 @@ def test_a_row_has_every_number() -> None:
     assert all(type(value) is float for row in history.epochs for value in row.values())
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
 @pytest.mark.parametrize("capture", [True, False])
 def test_the_loss_of_an_epoch_is_the_mean_over_its_examples(batch_size: int, capture: bool) -> None:
@@ -136,7 +135,6 @@ def test_a_run_that_went_wrong_does_not_overwrite_its_checkpoint(tmp_path) -> No
 # --- what it takes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("capture", [True, False])
 def test_data_comes_in_many_forms(capture: bool) -> None:
     x, y = MOONS.x, MOONS.y
@@ -205,7 +203,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("capture", [True, False])
 def test_what_does_not_fit_is_refused_before_anything_changes(case: str, capture: bool) -> None:

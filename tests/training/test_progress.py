@@ -12,7 +12,7 @@ from runs import MOONS, REST, moons_trainer
 
 import tinynet as tn
 from tinynet import Tensor, data
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, CheckpointError
 from tinynet.training import progress
 from tinynet.training.progress import make_progress
 
@@ -158,10 +158,17 @@ def test_an_error_closes_the_bar(notebook: list[str], monkeypatch) -> None:
     assert closed == [True]
 
 
+def test_a_refused_run_closes_the_bar(notebook: list[str], monkeypatch, tmp_path) -> None:
+    closed = []
+    monkeypatch.setattr(progress._Notebook, "close", lambda self: closed.append(True))
+    with pytest.raises(CheckpointError):
+        moons_trainer().fit(MOONS, resume=tmp_path / "nothing")
+    assert closed == [True]
+
+
 # --- reading costs a synchronisation ----------------------------------------------------------------------------------
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("wanted", [False, "log", "notebook"])
 def test_values_are_read_once_an_epoch_whatever_the_number_of_steps(wanted, monkeypatch, request) -> None:
     if wanted == "notebook":

@@ -228,7 +228,6 @@ OTHERWISE = {
 }
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("case", OTHERWISE)
 def test_a_run_made_otherwise_is_refused_and_nothing_changes(case: str, tmp_path) -> None:
     parts, options, words = OTHERWISE[case]

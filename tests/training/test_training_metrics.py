@@ -18,7 +18,6 @@ def scores(model: nn.Sequential, x: np.ndarray) -> np.ndarray:
     return np.tanh(x.astype(float) @ w1.T + b1) @ w2.T + b2
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("capture", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 @pytest.mark.parametrize("mode", [True, False])
@@ -62,7 +61,6 @@ ONE_OUTPUT = {  # loss, targets of the two classes, which outputs mean the secon
 }
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("case", ONE_OUTPUT)
 @pytest.mark.parametrize("column", [True, False])
 def test_accuracy_of_a_single_output(case: str, column: bool) -> None:

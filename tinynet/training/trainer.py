@@ -6,11 +6,8 @@ It can be interrupted at any moment and resumed exactly; it reads nothing back f
 import copy
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from tinynet.program import Program
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
+from tinynet.training.interruption import Interruption
 from tinynet.training.metrics import TAKEN, find_metrics
 from tinynet.training.progress import Progress, make_progress
 from tinynet.training.run_state import load_run, pack_callbacks, save_run
@@ -91,7 +89,7 @@ class Trainer:
             schedule.bind(optimizer)
         self.history = History()
         self._progress = Progress(0, 0)
-        self._interrupted = False
+        self._ctrl_c = Interruption()
         self._steps: dict[Any, Step] = {}
 
     # --- one step -----------------------------------------------------------------------------------------------------
@@ -189,7 +187,7 @@ class Trainer:
             CheckpointError: ``resume`` names a file that is missing, damaged, or of another run.
             ArgumentError, ShapeError, TypeMismatch: data or arguments do not fit; nothing has been changed then.
         """
-        if not isinstance(epochs, int) or epochs < 0:
+        if epochs < 0 or epochs % 1:
             raise ArgumentError(f"fit(epochs={epochs!r}): it is a whole number of at least 0.")
         if checkpoint_every is not None and (checkpoint is None or checkpoint_every < 1):
             raise ArgumentError(
@@ -211,17 +209,16 @@ class Trainer:
             callback.on_fit_start(self, numbers)
         if checkpoint is not None:
             pack_callbacks(callbacks, {})  # what cannot be saved is better found now
-        shown = make_progress(progress, epochs, len(loader))
-        carried: dict[str, float] = {}
-        if where and (resume is not True or os.path.exists(where)):
-            carried = load_run(self, where, loader, callbacks)
-            if self.history.stopped in ("epochs", "interrupted"):
-                self.history.stopped = ""
-        else:
-            self.history = History()
-        self._progress = shown
+        self._progress = make_progress(progress, epochs, len(loader))
         try:
-            with self._interruptible():
+            carried: dict[str, float] = {}
+            if where and (resume is not True or os.path.exists(where)):
+                carried = load_run(self, where, loader, callbacks)
+                if self.history.stopped in ("epochs", "interrupted"):
+                    self.history.stopped = ""
+            else:
+                self.history = History()
+            with self._ctrl_c:
                 self._epochs(loader, valid, epochs, carried, checkpoint, checkpoint_every, callbacks)
         finally:
             self._progress.close()
@@ -256,9 +253,9 @@ class Trainer:
                     rate = (seen - fresh) / max(time.perf_counter() - began - spent, 1e-9)
                     shown = "  ".join(f"{name} {total / seen:.4g}" for name, total in step.read().items())
                     self._progress.batch(epoch, loader.position, f"{shown}  {rate:,.0f}/s")
-                if self._interrupted or (every and loader.position % every == 0):
+                if self._ctrl_c.asked or (every and loader.position % every == 0):
                     saved = self._save(checkpoint, loader, step, time.perf_counter() - began, callbacks)
-                    if self._interrupted:
+                    if self._ctrl_c.asked:
                         self.history.stopped = "interrupted"
                         self.note(f"interrupted in epoch {epoch + 1}; {saved}")
                         return
@@ -273,20 +270,22 @@ class Trainer:
             }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
-            step.reset()
+            step = self._step("train", n)  # a callback may have changed what it consists of
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
             saved = self._save(checkpoint if math.isfinite(row["loss"]) else None, loader, step, 0.0, callbacks)
-            if self._interrupted and not self.history.stopped:
+            if self._ctrl_c.asked and not self.history.stopped:
                 self.history.stopped = "interrupted"
                 self.note(f"interrupted after epoch {epoch + 1}; {saved}")
         self.history.stopped = self.history.stopped or "epochs"
 
     def _save(self, checkpoint: Any, loader: DataLoader, step: Step, seconds: float, callbacks: list[Callback]) -> str:
         """Save the run, if it is to be saved and is sound; says what became of it."""
-        running = step.read()
-        if checkpoint is None or not math.isfinite(running["loss"]):
+        if checkpoint is None:
             return "nothing is saved."
+        running = step.read()
+        if not math.isfinite(running["loss"]):
+            return "it is not saved, for its loss is not finite."
         save_run(self, checkpoint, loader, running | {"seconds": seconds}, callbacks)
         return f"the run is saved in {checkpoint}: fit(resume=True) goes on from here."
 
@@ -375,27 +374,6 @@ class Trainer:
                     f"{what} of a batch must be one number; {self.loss!r} on {prediction.shape} and {target.shape} "
                     f"gave {np.shape(value)}. Reduce it, by .mean() or .sum()."
                 )
-
-    # --- interrupting and resuming ------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C finish the step at hand first; a second one interrupts at once."""
-        self._interrupted = False
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: Any) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-
-        before = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
 
 def _target(y: Any, prediction: Tensor) -> Tensor:
