@@ -182,6 +182,7 @@ def _opening(
     if held_out is not None:
         parts += "" if held_out is test else f", {len(held_out):,} to validate"
     kinds = f"{len(train.classes)} classes" if train.classes else "numbers"
+    steps = f"{args.optimizer}, rate {args.lr:g} {describe_schedule(args)}"
     epochs = f"{args.epochs} epoch{'' if args.epochs == 1 else 's'}"
     extras = f", L2 λ = {args.l2:g}" if args.l2 else ""
     extras += f", gradient norm at most {args.clip_norm:g}" if args.clip_norm else ""
@@ -189,7 +190,7 @@ def _opening(
         "data": f"{args.dataset}: {parts}, {len(test):,} to test; {int(np.prod(train.x.shape[1:]))} inputs, {kinds}",
         "model": f"{'-'.join(map(str, args.model))}, {args.activation}, {parameters:,} parameters, {args.init} weights",
         "loss": args.loss + extras,
-        "steps": f"{args.optimizer}, rate {args.lr:g} {describe_schedule(args)}; {epochs} in batches of {args.batch_size}",
+        "steps": f"{steps}; {epochs} in batches of {args.batch_size}",
         "engine": engine + (f" ({why})" if why else ""),
     }
     return "\n".join(f"{name:<8}{text}" for name, text in rows.items()) + "\n"
