@@ -24,7 +24,7 @@ from tinynet.backends.kernels import table
 from tinynet.value import Value
 
 _to_values = np.frompyfunc(lambda x: x if isinstance(x, Value) else Value(x), 1, 1)
-_to_constants = np.frompyfunc(lambda x: Value(x.data, label=x.label), 1, 1)
+_forget_history = np.frompyfunc(lambda x: Value(x.data, label=x.label), 1, 1)
 _to_fresh_values = np.frompyfunc(lambda x: Value(float(x)), 1, 1)
 
 
@@ -56,7 +56,7 @@ def _extreme(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 def _copy(x: Array, dtype: str | None = None, out: None = None) -> Array:
     """The numbers without their history."""
-    return _to_fresh_values(x) if x.dtype == object else x.astype(dtype or x.dtype)
+    return _forget_history(x) if x.dtype == object else x.astype(dtype or x.dtype)
 
 
 def _cast(x: Array, dtype: str, out: None = None) -> Array:
@@ -98,6 +98,7 @@ class ScalarBackend(Backend):
             return out
         for value, new in zip(out.flat, np.broadcast_to(result, out.shape).flat):
             value.data = float(new)
+            value.label = getattr(new, "label", "") or value.label
         return out
 
     def wrap(self, result: Any) -> Array:
@@ -122,7 +123,7 @@ class ScalarBackend(Backend):
         return np.may_share_memory(x, y)
 
     def constant(self, array: Array) -> Array:
-        return np.asarray(_to_constants(array)) if array.dtype == object else array
+        return np.asarray(_forget_history(array)) if array.dtype == object else array
 
     def label(self, array: Array, name: str) -> None:
         for index, value in np.ndenumerate(array):

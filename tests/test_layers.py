@@ -28,11 +28,21 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"program"},
     {"backend"},
     {"graph", "primitives", "callable_module"},
-    {"files"},
+    {"files", "recorded"},
     {"errors"},
 ]
 FLOOR = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-STANDARD_LIBRARY_ONLY = {"value", "primitives", "graph", "operators", "neuron", "errors", "files", "callable_module"}
+STANDARD_LIBRARY_ONLY = {
+    "value",
+    "primitives",
+    "graph",
+    "operators",
+    "neuron",
+    "errors",
+    "files",
+    "recorded",
+    "callable_module",
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -131,7 +141,7 @@ def test_using_tensors_and_layers_loads_numpy_alone():
 def test_the_heart_is_readable_in_one_sitting():
     heart = ["value.py", "primitives.py", "graph.py", "tensor.py", "backend.py", "program.py"]
     lines = {name: len((HOME / name).read_text().splitlines()) for name in heart}
-    assert sum(lines.values()) <= 1200, lines
+    assert sum(lines.values()) <= 1060, lines
 
 
 def test_no_file_holds_two_themes():

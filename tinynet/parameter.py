@@ -8,19 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinynet.backend import Backend
+from tinynet.recorded import recordings
 from tinynet.tensor import Tensor
-
-
-class _Layout:
-    """Counts the times that parameters moved to other memory, which makes recorded programs stale."""
-
-    version = 0
-
-    def changed(self) -> None:
-        self.version += 1
-
-
-layout = _Layout()
 
 
 class Parameter(Tensor):
@@ -47,11 +36,16 @@ class Parameter(Tensor):
         grad = self.grad
         self.data, self.backend, self.grad_place = data, backend, grad_place
         if grad is not None:
-            self.grad = grad if grad.backend is backend else grad.to(backend, self.dtype)
+            self.grad = grad.to(backend, self.dtype)
             if grad_place is not None:
                 grad_place.copy_(self.grad)
                 self.grad = grad_place
-        layout.changed()
+        recordings.outdate()
+
+    def requires_grad_(self, wanted: bool = True) -> Tensor:
+        """Train this parameter, or hold it still."""
+        recordings.outdate()
+        return super().requires_grad_(wanted)
 
     def _first(self, g: Tensor) -> Tensor:
         return super()._first(g) if self.grad_place is None else self.grad_place.copy_(g)

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.recorded import recordings
+
 _generator = [np.random.default_rng(0)]
 
 
@@ -14,7 +16,12 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 
 def generator() -> np.random.Generator:
-    """The generator that everything draws from."""
+    """The generator that everything draws from.
+
+    Raises:
+        CaptureError: while a step is being recorded; a replay would repeat the same numbers for ever.
+    """
+    recordings.refuse("random numbers were drawn on the host inside the step")
     return _generator[0]
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinynet.backend import Backend
 from tinynet.errors import CaptureError, TypeMismatch
-from tinynet.parameter import layout
 from tinynet.program import FORGOTTEN, Program
+from tinynet.recorded import recordings
 from tinynet.registry import get_backend
 from tinynet.tensor import Tensor
 
@@ -28,15 +28,18 @@ class _Recording:
             raise CaptureError(
                 f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture."
             )
-        self.program = Program(backend, [x.data for x in self.inputs], names=captured.names)
-        backend.recorder = self.program
+        self.program = Program(
+            backend, [x.data for x in self.inputs], names={id(tensor.data): name for name, tensor in captured.names}
+        )
+        backend.recorder, recordings.modes = self.program, []
         try:
             result = captured.function(*own)
         finally:
-            backend.recorder = None
+            self.modes = recordings.modes
+            backend.recorder, recordings.modes = None, None
         self.result = _map(self._output, result)
         self.program.finish()
-        self.layout = layout.version
+        self.version = recordings.version
         self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]
 
     def _buffer(self, given: Tensor) -> Tensor:
@@ -48,9 +51,11 @@ class _Recording:
         return result.detach()
 
     def fits(self) -> bool:
-        """Whether a replay would do what running the function would: same storage, same gradients to add to."""
-        return self.layout == layout.version and all(
-            grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items()
+        """Whether a replay would do what running the function would: nothing outdated, same gradients to add to."""
+        return (
+            self.version == recordings.version
+            and all(module.training == training for module, training in self.modes)
+            and all(grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items())
         )
 
     def replay(self, arguments: list[Any]) -> Any:
@@ -72,7 +77,7 @@ class Captured:
         program: the Program that ran last; print it to see the step.
     """
 
-    def __init__(self, function: Callable[..., Any], backend: Backend, names: dict[int, str]) -> None:
+    def __init__(self, function: Callable[..., Any], backend: Backend, names: list[tuple[str, Tensor]]) -> None:
         self.function, self.backend, self.names = function, backend, names
         self._recordings: dict[Any, list[_Recording]] = {}
         self.program: Program | None = None
@@ -89,7 +94,7 @@ class Captured:
         if recording is not None:
             self.program = recording.program
             return recording.replay(list(arguments))
-        known[:] = [r for r in known if r.layout == layout.version]
+        known[:] = [r for r in known if r.version == recordings.version]
         given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
         recording = _Recording(self, given)
         known.append(recording)
@@ -119,7 +124,7 @@ def capture(function: Callable[..., Any], backend: "str | Backend | None" = None
     Raises:
         CaptureError: on the first call, if the function does what cannot be replayed, such as reading a value.
     """
-    return Captured(function, get_backend(backend), {id(tensor.data): name for name, tensor in names})
+    return Captured(function, get_backend(backend), list(names))
 
 
 def _same_array(x: Tensor | None, y: Tensor | None) -> bool:

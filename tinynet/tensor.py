@@ -92,8 +92,8 @@ class Tensor(HostExchange):
                 f"a NumPy array met a tensor on {other.backend.name}. Move it first: "
                 f"Tensor(array, backend={other.backend.name!r})."
             )
-        floats = not isinstance(data, np.ndarray) and other.is_floating_point() and np.asarray(data).dtype.kind == "f"
-        return Tensor(data, other.dtype if floats else None, backend=other.backend)
+        host = host_array(data, None, other.dtype if other.is_floating_point() else other.backend.default_dtype)
+        return Tensor(data, None if host.dtype == object else host.dtype.name, backend=other.backend)
 
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":

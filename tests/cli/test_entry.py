@@ -1,5 +1,6 @@
 """Finding a command, its help, its exit code; and that help costs nothing."""
 
+import os
 import subprocess
 import sys
 
@@ -77,6 +78,14 @@ def test_an_error_is_told_without_a_traceback_unless_asked_for(tinynet):
     assert "there is no such file" in ran.err
     assert "Traceback" not in ran.err
     assert "Traceback" in tinynet("evaluate nothing.safetensors --traceback").err
+    assert "Traceback" in tinynet("--traceback evaluate nothing.safetensors").err
+
+
+def test_a_terminal_that_knows_ascii_alone_is_served_too():
+    words = [*PYTHON, "train", "--help"]
+    ran = subprocess.run(words, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"Nielsen's ?" in ran.stdout
 
 
 def test_help_imports_nothing_that_is_slow():

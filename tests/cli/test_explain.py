@@ -153,9 +153,10 @@ def test_nothing_but_arithmetic_is_let_in(text):
         "-" * 5000 + "a",
         "tanh(" * 90 + "a" + ")" * 200,
         "a" * 30000,
+        "a" + "+a" * 200,
         "\0",
     ],
-    ids=["parentheses", "terms", "signs", "calls", "long", "null"],
+    ids=["parentheses", "terms", "signs", "calls", "long", "sum", "null"],
 )
 def test_what_is_too_deep_or_too_long_is_refused(text):
     with pytest.raises(UsageError):

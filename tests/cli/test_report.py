@@ -71,6 +71,8 @@ def test_it_reads_in_light_and_dark_and_on_a_phone(trained):
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
     assert '<html lang="en">' in text
+    assert "currentColor" in text
+    assert report_pictures.INK not in text
 
 
 def test_every_picture_has_a_text(page):
@@ -137,17 +139,20 @@ def test_data_that_are_no_pictures(tinynet, words, shown):
     assert "What the first layer looks for" not in "".join(found.text)
 
 
-def test_all_text_is_escaped(tmp_path):
-    nasty = '<b>&"x"'
-    x = np.random.default_rng(0).random((30, 2), np.float32)
+@pytest.mark.parametrize("inputs", [2, 64], ids=["plane", "pictures"])
+def test_all_text_is_escaped(tmp_path, inputs):
+    nasty = '<u>&"x"'
+    x = np.random.default_rng(0).random((30, inputs), np.float32)
     y = np.arange(30) % 2
     both = data.Dataset(x, y, classes=(nasty, "<script>alert(1)</script>"), name=nasty)
-    trainer = tn.Trainer(nn.Sequential(nn.Linear(2, 2)), nn.CrossEntropyLoss(), optim.SGD(lr=0.1), metrics=["accuracy"])
+    trainer = tn.Trainer(
+        nn.Sequential(nn.Linear(inputs, 2)), nn.CrossEntropyLoss(), optim.SGD(lr=0.1), metrics=["accuracy"]
+    )
     trainer.fit(both, epochs=1, progress=False)
     trainer.history.notes.append(nasty)
     path = write_report(tmp_path / "r.html", trainer, both, both, {"command": nasty, nasty: nasty})
     found = read(path)
-    assert not {"b", "script"} & {tag for tag, _ in found.tags}
+    assert not {"u", "script"} & {tag for tag, _ in found.tags}
     assert nasty in "".join(found.text)
 
 

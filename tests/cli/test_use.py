@@ -58,8 +58,10 @@ def test_evaluate_numbers_and_unfit_data(tinynet, trained):
 
 def test_a_formulas_test_set_is_made_again_as_it_was(tinynet):
     ran = tinynet("train spirals --n 150 --noise 0.4 --seed 9 --epochs 3")
-    accuracy = re.search(r"Test accuracy ([\d.]+%)", ran.out)[1]
-    assert f"accuracy  {accuracy}: " in tinynet("evaluate runs/spirals.safetensors").out
+    accuracy, loss = re.search(r"Test accuracy ([\d.]+%).*loss ([\d.]+),", ran.out).groups()
+    again = tinynet("evaluate runs/spirals.safetensors").out
+    assert f"accuracy  {accuracy}: " in again
+    assert f"loss      {loss} " in again
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "text", "weights", "recipe", "shape"])

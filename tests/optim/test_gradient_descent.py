@@ -97,7 +97,7 @@ def test_at_the_bottom_it_takes_one_step_of_nothing(tolerance):
 def test_too_large_a_rate_diverges_and_ends():
     loss, parameters = with_values()
     found = optim.gradient_descent(loss, parameters, lr=10.0, max_steps=500)
-    assert (found.steps, found.stopped_by) == (500, "max_steps")
+    assert found.stopped_by == "diverged" and found.steps < 500
     assert found.losses[3] > found.losses[2] > found.losses[1] > found.losses[0]
     assert not math.isfinite(found.losses[-1])
 
@@ -106,14 +106,14 @@ def test_too_large_a_rate_diverges_and_ends():
 def test_too_large_a_rate_diverges_with_tensors_too():
     loss, parameters = with_tensors()
     found = optim.gradient_descent(loss, parameters, lr=10.0, max_steps=500)
-    assert (found.steps, found.stopped_by) == (500, "max_steps")
+    assert found.stopped_by == "diverged" and found.steps < 500
     assert not math.isfinite(found.losses[-1])
 
 
 def test_a_step_that_is_no_number_is_not_a_small_one():
     still, lost = Value(0.0), Value(1.0)
     found = optim.gradient_descent(lambda: still * 0.0 + lost * float("nan"), [still, lost], max_steps=3)
-    assert (found.steps, found.stopped_by) == (3, "max_steps")
+    assert (found.steps, found.stopped_by) == (1, "diverged")
 
 
 def test_a_models_parameters_will_do():

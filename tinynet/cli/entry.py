@@ -4,6 +4,7 @@ Must not import anything of the engine: that is for the command's own file.
 """
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -47,6 +48,11 @@ exit codes: 0 done · 1 an error, told on stderr (--traceback shows where) · 2 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Without arguments it takes those of the process."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["--traceback"]:
+        words = [*words[1:2], "--traceback", *words[2:]]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without λ and █ shows ? instead of an error
     try:
         code = _dispatch(words)
         sys.stdout.flush()

@@ -96,7 +96,8 @@ def class_table(matrix: NDArray[Any], classes: tuple[str, ...]) -> str:
         found = f"{matrix[i, i] / there:.1%}" if there else "–"
         rightly = f"{matrix[i, i] / named:.1%}" if named else "–"
         others = np.where(np.arange(len(classes)) == i, 0, row)
-        most = f"{classes[int(others.argmax())]} ({others.max()} times)" if others.max() else ""
+        times = "once" if others.max() == 1 else f"{others.max()} times"
+        most = f"{classes[int(others.argmax())]} ({times})" if others.max() else ""
         lines.append(f"{name:<{wide}}  {there:>8,}  {found:>6} {rightly:>14}  {most}".rstrip())
     return "\n".join(lines)
 

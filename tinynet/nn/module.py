@@ -12,7 +12,8 @@ from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
 from tinynet.modes import no_grad
 from tinynet.nn.summary import Summary, summarise
-from tinynet.parameter import Parameter, layout
+from tinynet.parameter import Parameter
+from tinynet.recorded import recordings
 from tinynet.registry import get_backend
 from tinynet.tensor import Tensor
 
@@ -36,7 +37,7 @@ class Module:
         training: True while training, False in evaluation: dropout and batch normalisation behave differently.
     """
 
-    training = True
+    _training = True
     name = ""
     _buffers: tuple[str, ...] = ()
     _forward_hooks: tuple[Hook, ...] = ()
@@ -46,6 +47,17 @@ class Module:
         if isinstance(value, Module):
             vars(value).setdefault("name", key)
         super().__setattr__(key, value)
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode; a step that looks at this is recorded anew for the other mode."""
+        if recordings.modes is not None:
+            recordings.modes.append((self, self._training))
+        return self._training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output. Called through ``module(...)``, which converts host data and runs the hooks."""
@@ -208,9 +220,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Behave as in training (or, with False, as in evaluation)."""
         for module in self.modules():
-            if module.training != mode:
-                module.training = mode
-                layout.changed()
+            module.training = mode
         return self
 
     def eval(self) -> Self:
@@ -228,7 +238,7 @@ class Module:
             for module, mode in before:
                 if module.training != mode:
                     module.training = mode
-                    layout.changed()
+                    recordings.outdate()
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -239,7 +249,7 @@ class Module:
         """Train these parameters, or hold them still."""
         for parameter in self.parameters():
             parameter.requires_grad_(wanted)
-        layout.changed()
+        recordings.outdate()
         return self
 
     # --- hooks --------------------------------------------------------------------------------------------------------
@@ -260,11 +270,11 @@ class Module:
 
     def _register(self, kind: str, hook: Hook) -> Callable[[], None]:
         setattr(self, kind, (*getattr(self, kind), hook))
-        layout.changed()
+        recordings.outdate()
 
         def remove() -> None:
             setattr(self, kind, tuple(h for h in getattr(self, kind) if h is not hook))
-            layout.changed()
+            recordings.outdate()
 
         return remove
 

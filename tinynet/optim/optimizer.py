@@ -11,7 +11,8 @@ from typing import Any
 from tinynet.errors import ArgumentError, CaptureError, GradientError, TypeMismatch
 from tinynet.functions import full, zeros
 from tinynet.modes import no_grad
-from tinynet.parameter import FlatParameters, Parameter, flatten, layout
+from tinynet.parameter import FlatParameters, Parameter, flatten
+from tinynet.recorded import recordings
 from tinynet.tensor import Tensor
 
 
@@ -66,6 +67,11 @@ class Optimizer:
         self._parameters, self._flats, self._states = list(dict.fromkeys(given)), [], []
         self.lay_out()
         return self
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters it updates."""
+        return tuple(self._parameters)
 
     @property
     def bound(self) -> bool:
@@ -190,7 +196,7 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and name != "lr":
-            layout.changed()  # a recorded step holds the old hyperparameter
+            recordings.outdate()  # a recorded step holds the old hyperparameter
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

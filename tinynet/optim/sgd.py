@@ -1,5 +1,6 @@
 """Gradient descent: on a whole function with the classic stopping rules, and stochastic, with momentum."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,8 @@ class Descent:
 
     Attributes:
         steps: how many steps were taken.
-        stopped_by: ``"tolerance"`` (the largest step was small enough) or ``"max_steps"``.
+        stopped_by: ``"tolerance"`` (the largest step was small enough), ``"max_steps"``, or ``"diverged"`` (a loss or a
+            step is infinite or not a number any more: the learning rate is too large).
         losses: the loss before each step, and after the last.
         largest_step: the last step's largest component, |lr · slope|.
     """
@@ -96,16 +98,21 @@ def gradient_descent(
         )
     losses: list[float] = []
     moves: list[float] = []
-    small = False
-    while not small and len(losses) < max_steps:
+    stopped_by = ""
+    while not stopped_by:
         for parameter in parameters:
             parameter.zero_grad()
         result = loss()
         losses.append(float(result))
         result.backward()
         moves = [_descend(parameter, lr) for parameter in parameters]
-        small = all(move <= tolerance for move in moves)  # never where a move is NaN
-    return Descent(len(losses), "tolerance" if small else "max_steps", (*losses, float(loss())), max(moves))
+        if not all(map(math.isfinite, (losses[-1], *moves))):
+            stopped_by = "diverged"
+        elif max(moves) <= tolerance:
+            stopped_by = "tolerance"
+        elif len(losses) == max_steps:
+            stopped_by = "max_steps"
+    return Descent(len(losses), stopped_by, (*losses, float(loss())), max(moves))
 
 
 def _descend(parameter: Any, lr: float) -> float:

@@ -80,7 +80,7 @@ class Trainer:
             raise ArgumentError("Trainer(schedule=) steers another optimiser already. Make the schedule without one.")
         if not optimizer.bound:
             optimizer.bind(model.parameters())
-        elif set(model.parameters()).isdisjoint(optimizer._parameters):
+        elif set(model.parameters()).isdisjoint(optimizer.parameters):
             raise ArgumentError(
                 f"Trainer(optimizer=) updates another model, or a copy of this one. Give it this one's parameters, or "
                 f"none: {type(optimizer).__name__}(lr={optimizer.lr:g})."
