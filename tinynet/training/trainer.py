@@ -295,7 +295,7 @@ class Trainer:
         shown = "  ".join(
             f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "lr", "seconds", "samples_per_second")
         )
-        self._progress.epoch(f"epoch {row['epoch']:g}/{epochs}  {shown}  {row['seconds']:.1f} s")
+        self._progress.epoch(f"epoch {row['epoch']:g}/{epochs}  {shown}  {row['seconds']:.2f} s")
         if not math.isfinite(row["loss"]):
             self.note(
                 f"the loss is {row['loss']} in epoch {row['epoch']:g}: the steps are too long or the input is not "
