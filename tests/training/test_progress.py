@@ -16,7 +16,7 @@ from tinynet.errors import ArgumentError, CheckpointError
 from tinynet.training import progress
 from tinynet.training.progress import make_progress
 
-LINE = r"epoch {}/3  loss 0\.\d{{4}}  accuracy \d\.\d{{4}}  val_loss 0\.\d{{4}}  val_accuracy \d\.\d{{4}}  \d\.\d s"
+LINE = r"epoch {}/3  loss 0\.\d{{4}}  accuracy \d\.\d{{4}}  val_loss 0\.\d{{4}}  val_accuracy \d\.\d{{4}}  \d\.\d\d s"
 
 
 class Talker(tn.training.Callback):
