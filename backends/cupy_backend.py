@@ -25,6 +25,7 @@ import numpy as np
 from tinynet.backend import Array, Backend
 from tinynet.backends import kernels
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
+from tinynet.modes import mode
 from tinynet.primitives import ARRAY
 
 INSTALL = "pip install 'tinynet-engine[cuda13]', or [cuda12] for a driver that knows CUDA 12 only"
@@ -206,7 +207,7 @@ class CupyBackend(Backend):
 
     def load(self, data: np.ndarray[Any, Any], out: Array) -> None:
         """Overwrite ``out`` with the elements of a NumPy array."""
-        if out.flags.c_contiguous and self.recorder is None:
+        if out.flags.c_contiguous and mode.recorder is None:
             out.set(np.asarray(data, self.dtype(out), order="C"))  # without a second array on the GPU
         else:
             super().load(data, out)

@@ -47,7 +47,7 @@ def _room(xp: Any, x: Array, out: Array) -> Array:
 @kernel
 def pow(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
     """x^y; the exponents that networks use most are multiplications and roots, which are many times faster."""
-    if isinstance(y, int | float):
+    if isinstance(y, int) or (isinstance(y, float) and x.dtype.kind == "f"):
         if y == 2:
             return xp.multiply(x, x, out=out)
         if y == 1:

@@ -126,14 +126,23 @@ class ScalarBackend(Backend):
         return np.asarray(_forget_history(array)) if array.dtype == object else array
 
     def label(self, array: Array, name: str) -> None:
-        for index, value in np.ndenumerate(array):
-            value.label = f"{name}[{','.join(map(str, index))}]"
+        if array.dtype == object:
+            for index, value in np.ndenumerate(array):
+                value.label = value.label or f"{name}[{','.join(map(str, index))}]"
+
+    def forget_gradients(self, array: Array) -> None:
+        if array.dtype == object:
+            for value in array.flat:
+                value.grad = 0.0
 
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
-        leaves = [value for array in wanted for value in array.flat]
-        for value in leaves:
+        watched = {value: value.grad for array in wanted for value in array.flat}
+        for value in watched:
             value.grad = 0.0
         total: Value = np.sum(root * seed) + Value(0.0)  # the sum of an empty array is the number 0
         total.backward()
         read = np.frompyfunc(lambda value: Value(value.grad), 1, 1)
-        return [np.asarray(read(array)) for array in wanted]
+        found = [np.asarray(read(array)) for array in wanted]
+        for value, before in watched.items():  # like every leaf's, their gradients add up from call to call
+            value.grad += 0.0 if value.parents else before
+        return found

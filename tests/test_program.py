@@ -5,8 +5,9 @@ import pytest
 from support import engine, on_array_backends
 
 import tinynet as tn
-from tinynet import Parameter, Tensor, capture, get_backend, no_grad
+from tinynet import Parameter, Tensor, capture, no_grad
 from tinynet.errors import CaptureError, TypeMismatch
+from tinynet.modes import mode
 from tinynet.parameter import flatten
 
 DATA = np.random.default_rng(2)
@@ -255,7 +256,7 @@ def test_reading_a_value_is_refused(read):
 
     with pytest.raises(CaptureError, match="read"):
         capture(step)(Tensor([1.0]))
-    assert get_backend("numpy").recorder is None
+    assert mode.recorder is None
     assert Tensor([3.0]).item() == 3.0
 
 
@@ -265,14 +266,14 @@ def test_an_array_made_inside_is_refused(make):
     """The replay would use the array of the first run for ever."""
     with pytest.raises(CaptureError, match="argument"):
         capture(lambda x: x + make())(Tensor([1.0]))
-    assert get_backend("numpy").recorder is None
+    assert mode.recorder is None
 
 
 @pytest.mark.tiny
 def test_the_scalar_backend_is_refused():
     with pytest.raises(CaptureError, match="scalar"):
         capture(lambda x: x * 2)(Tensor([1.0], backend="scalar"))
-    assert get_backend("scalar").recorder is None
+    assert mode.recorder is None
 
 
 @pytest.mark.tiny
@@ -288,7 +289,7 @@ def test_an_exception_inside_leaves_the_backend_not_recording():
     captured = capture(step)
     with pytest.raises(ZeroDivisionError):
         captured(Tensor([1.0]))
-    assert get_backend("numpy").recorder is None and captured.program is None
+    assert mode.recorder is None and captured.program is None
     assert captured(Tensor([1.0])).tolist() == captured(Tensor([1.0])).tolist() == [2.0]
     assert len(calls) == 2
 

@@ -4,6 +4,7 @@ Like ``operators.py`` it adds no machinery: each method is a row of the formula 
 """
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -56,6 +57,10 @@ class ArrayOperators(Operators):
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.data.shape)
+
+    def numel(self) -> int:
+        """The number of elements, as PyTorch asks for it."""
+        return self.size
 
     @property
     def dtype(self) -> str:
@@ -166,7 +171,7 @@ class ArrayOperators(Operators):
 
     def _dims(self, dim: Dim) -> tuple[int, ...]:
         """Dimensions as non-negative numbers; all of them for None."""
-        dims = range(self.ndim) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+        dims = range(self.ndim) if dim is None else tuple(dim) if isinstance(dim, Sequence) else (operator.index(dim),)
         for d in dims:
             if not -self.ndim <= d < self.ndim:
                 raise ShapeError(f"there is no dimension {d} in a tensor of shape {self.shape}.")
@@ -183,6 +188,9 @@ class ArrayOperators(Operators):
 
     def mean(self, dim: Dim = None, keepdim: bool = False) -> Self:
         """The mean, Σx / n."""
+        if self.dtype == "float16":  # its sums end at 65,504
+            wide = self.apply(p.cast, self, dtype="float32")
+            return self.apply(p.cast, wide.mean(dim, keepdim), dtype="float16")
         total = self.sum(dim, keepdim)
         return total / (self.size // max(total.size, 1)) if self.size else total * np.nan
 

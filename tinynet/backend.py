@@ -8,11 +8,12 @@ but NumPy, whose arrays are how host data comes and goes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tinynet.errors import KernelMissing
+from tinynet.modes import mode
 
 Array = Any
 Kernel = Callable[..., Any]
@@ -42,22 +43,6 @@ names the operation and the shapes.
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
-class Recorder(Protocol):
-    """Told of each call while a step is being recorded (``program.py``)."""
-
-    def record(self, name: str, kernel: Kernel, inputs: tuple[Any, ...], out: Any, params: dict[str, Any]) -> None:
-        """One kernel ran."""
-
-    def refuse(self, why: str) -> None:
-        """Something happened that a replay could not repeat."""
-
-    def accumulates(self, leaf: Any, grad: Any) -> None:
-        """A leaf's gradient, so far ``grad``, is being added to."""
-
-    def forgets(self, leaf: Any) -> None:
-        """A leaf's gradient is forgotten."""
-
-
 class Backend(ABC):
     """An array library at work. A new one fills in this class and names itself in the entry-point group
     ``tinynet.backends`` (CONTRIBUTING.md shows the twenty lines it takes).
@@ -80,7 +65,6 @@ class Backend(ABC):
     is_host = True
     differentiates = False
     replayable = True
-    recorder: Recorder | None = None
 
     def __init__(self) -> None:
         if missing := sorted(REQUIRED - set(self.kernels)):
@@ -99,8 +83,8 @@ class Backend(ABC):
         result = kernel(*inputs, out=out, **params)
         if result.__class__ is not self.array_type:
             result = tuple(map(self.wrap, result)) if isinstance(result, tuple) else self.wrap(result)
-        if self.recorder is not None:
-            self.recorder.record(name, kernel, inputs, result, params)
+        if mode.recorder is not None:
+            mode.recorder.record(self, name, kernel, inputs, result, params)
         return result
 
     def wrap(self, result: Any) -> Array:
@@ -136,7 +120,10 @@ class Backend(ABC):
         return array
 
     def label(self, array: Array, name: str) -> None:  # noqa: B027 - most have nothing to do
-        """Let the elements know the name of the parameter they belong to, on a backend whose elements can."""
+        """Let the elements without a name know what they belong to, on a backend whose elements can."""
+
+    def forget_gradients(self, array: Array) -> None:  # noqa: B027
+        """Set the gradients inside the array's elements to 0, on a backend whose elements have some."""
 
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:
         """d(sum of root · seed) / d(each wanted array), for a backend that differentiates itself."""

@@ -316,7 +316,7 @@ def parity(
         ArgumentError: fewer than two backends.
         BackendUnavailable: one of them cannot run here.
     """
-    if len(backends) < 2:
+    if isinstance(backends, str) or len(backends) < 2:
         raise ArgumentError(f"parity compares backends; got {list(backends)}. Name two, such as ['scalar', 'numpy'].")
     expected, *others = [(name, _run(model, x, y, loss, name)) for name in backends]
     rows = [

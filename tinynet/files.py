@@ -1,6 +1,7 @@
 """Writing files whole or not at all. Standard library only."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -18,28 +19,37 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
         FileError: the place cannot be written.
     """
     path = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = file.name
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        os.chmod(temporary, _mode(target))
+        os.replace(temporary, target)
         temporary = None
         with contextlib.suppress(OSError):  # a folder cannot be opened everywhere; the rename is safe all the same
-            folder = os.open(path.parent, os.O_RDONLY)
+            folder = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
     except OSError as error:
-        raise FileError(
-            f"Writing {path} ({len(data)} bytes): {error.strerror or error}. Choose a folder that can be written."
-        ) from error
+        remedy = "Free some space" if error.errno == errno.ENOSPC else "Choose a folder that can be written"
+        raise FileError(f"Writing {path} ({len(data)} bytes): {error.strerror or error}. {remedy}.") from error
     finally:
         if temporary is not None:
             os.unlink(temporary)
     return path
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file that is replaced; for a new one those that any new file gets."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,13 +1,15 @@
 """Functions that make tensors, join them or choose between them."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from tinynet import primitives as p
-from tinynet.backend import Backend
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.backend import DTYPES, Backend
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.modes import mode
 from tinynet.registry import get_backend
 from tinynet.tensor import Tensor
 
@@ -17,18 +19,27 @@ def full(
 ) -> Tensor:
     """A tensor filled with one number."""
     chosen = get_backend(backend)
+    if dtype is not None and dtype not in DTYPES:
+        raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     return _made(chosen.full(sizes, value, dtype or chosen.default_dtype), chosen)
 
 
-def zeros(shape: int | Sequence[int], dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
-    """A tensor of zeros."""
-    return full(shape, 0.0, dtype, backend)
+def zeros(*shape: Any, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    return full(_sizes(shape), 0.0, dtype, backend)
 
 
-def ones(shape: int | Sequence[int], dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
-    """A tensor of ones."""
-    return full(shape, 1.0, dtype, backend)
+def ones(*shape: Any, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``."""
+    return full(_sizes(shape), 1.0, dtype, backend)
+
+
+def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    if not all(isinstance(size, Integral) and int(size) >= 0 for size in sizes):
+        raise ShapeError(f"a shape is a row of whole numbers of at least 0; got {sizes!r}. A dtype goes as dtype=.")
+    return tuple(map(int, sizes))
 
 
 def arange(start: int, stop: int | None = None, step: int = 1, backend: "str | Backend | None" = None) -> Tensor:
@@ -40,11 +51,13 @@ def arange(start: int, stop: int | None = None, step: int = 1, backend: "str | B
 
 def _made(array: Any, backend: Backend) -> Tensor:
     """The new array as a Tensor; inside a recorded step as a copy that each replay makes anew."""
-    return Tensor.of(array if backend.recorder is None else backend.launch("copy", array), backend)
+    return Tensor.of(array if mode.recorder is None else backend.launch("copy", array), backend)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one behind the other along a dimension they have."""
+    if isinstance(tensors, Tensor) or not all(isinstance(t, Tensor) for t in tensors):
+        raise TypeMismatch(f"cat takes a list of tensors; got {type(tensors).__name__}.")
     if not tensors:
         raise ArgumentError("cat needs at least one tensor; got none.")
     return Tensor.apply(p.concatenate, *tensors, axis=tensors[0]._dims(dim)[0])

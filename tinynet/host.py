@@ -9,7 +9,7 @@ from tinynet import primitives as p
 from tinynet.array_operators import ArrayOperators
 from tinynet.backend import DTYPES, Backend
 from tinynet.errors import GradientError, ShapeError, TypeMismatch
-from tinynet.modes import mode
+from tinynet.modes import mode, refuse_while_recording
 from tinynet.primitives import Primitive
 from tinynet.registry import get_backend
 
@@ -33,8 +33,7 @@ class HostExchange(ArrayOperators):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A NumPy copy. On a GPU this waits for it to finish."""
-        if self.backend.recorder is not None:
-            self.backend.recorder.refuse("a value was read (item, numpy, bool, print) inside the step")
+        refuse_while_recording("a value was read (item, numpy, bool, print) inside the step")
         return np.array(self.backend.numpy(self.data))
 
     def item(self) -> float | int | bool:

@@ -1,22 +1,42 @@
-"""Two switches, each thread's own: whether operations remember how their results were made, and whether fused kernels
-stand in for their references."""
+"""Each thread's own switches: whether operations remember how their results were made, whether fused kernels stand in
+for their references, and which program is being recorded, if any."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
+
+
+class Recorder(Protocol):
+    """Told of everything that matters to a replay while a step is being recorded (``program.py``)."""
+
+    def record(self, backend: Any, name: str, kernel: Any, inputs: tuple[Any, ...], out: Any, params: Any) -> None:
+        """One kernel ran."""
+
+    def refuse(self, why: str) -> None:
+        """Something happened that a replay could not repeat."""
+
+    def accumulates(self, leaf: Any, grad: Any) -> None:
+        """A leaf's gradient, so far ``grad``, is being added to, or looked at."""
+
+    def forgets(self, leaf: Any) -> None:
+        """A leaf's gradient is forgotten."""
+
+    def looks_at(self, module: Any, training: bool) -> None:
+        """The step depends on whether a module is in training mode."""
 
 
 class _Mode(threading.local):
     remember = True
     fused = True
+    recorder: Recorder | None = None
 
 
 mode = _Mode()
 
 
 @contextmanager
-def switched(**changes: bool) -> Iterator[None]:
+def switched(**changes: Any) -> Iterator[None]:
     """The mode changed inside a ``with`` block."""
     before = {name: getattr(mode, name) for name in changes}
     try:
@@ -24,6 +44,12 @@ def switched(**changes: bool) -> Iterator[None]:
         yield
     finally:
         vars(mode).update(before)
+
+
+def refuse_while_recording(what: str) -> None:
+    """Complain, if a step is being recorded, of what a replay could not repeat."""
+    if mode.recorder is not None:
+        mode.recorder.refuse(what)
 
 
 def no_grad() -> Any:

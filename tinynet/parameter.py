@@ -8,14 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinynet.backend import Backend
-from tinynet.recorded import recordings
+from tinynet.modes import mode
+from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 
 class Parameter(Tensor):
     """A tensor that requires a gradient and is found by ``Module.parameters()``.
 
-    Its gradient, once it lies in a flat array, is written there: ``grad`` is None until a backward pass fills it.
+    Once it lies in a flat array, ``grad`` is a view of the flat gradient: the next backward pass writes to the same
+    memory, so copy a gradient that you want to keep.
     """
 
     grad_place: Tensor | None = None  # this parameter's part of the flat gradient
@@ -40,12 +42,11 @@ class Parameter(Tensor):
             if grad_place is not None:
                 grad_place.copy_(self.grad)
                 self.grad = grad_place
-        recordings.outdate()
 
-    def requires_grad_(self, wanted: bool = True) -> Tensor:
-        """Train this parameter, or hold it still."""
-        recordings.outdate()
-        return super().requires_grad_(wanted)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("data", "requires_grad") and name in vars(self):
+            recordings.outdate()
+        super().__setattr__(name, value)
 
     def _first(self, g: Tensor) -> Tensor:
         return super()._first(g) if self.grad_place is None else self.grad_place.copy_(g)
@@ -82,6 +83,8 @@ class FlatParameters:
     def gather_grad(self) -> Tensor:
         """The flat gradient, with zeros for parameters that the last backward pass did not reach."""
         for parameter in self.parameters:
+            if mode.recorder is not None:
+                mode.recorder.accumulates(parameter, parameter.grad)
             if parameter.grad is None:
                 assert parameter.grad_place is not None
                 parameter.grad_place.zero_()

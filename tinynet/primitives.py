@@ -27,6 +27,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
+from tinynet.errors import TypeMismatch
+
 Rule = Callable[..., Any]
 
 
@@ -78,7 +80,8 @@ class Primitive:
         for x in inputs:
             if hasattr(x, "apply"):
                 return x.apply(self, *inputs, **params)
-        assert self.number is not None, f"{self.name} is for arrays"
+        if self.number is None:
+            raise TypeMismatch(f"{self.name} works on tensors; got {', '.join(type(x).__name__ for x in inputs)}.")
         return self.number(*inputs, **params)
 
     def __repr__(self) -> str:

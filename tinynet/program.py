@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tinynet.backend import Array, Backend, Kernel
 from tinynet.errors import CaptureError
+from tinynet.listing import listing
+from tinynet.write_through import write_through
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
@@ -50,6 +50,7 @@ class Program:
         inputs, outputs: the arrays to fill before a replay, and to read after it.
         calls: the kernel launches in order.
         names: what to call an array (by ``id``) when the program is printed.
+        modes: the modules whose training mode the step looked at, and what it saw.
         leaves: leaf -> the gradient it held when the step first added to it, or ``FORGOTTEN`` where the step itself
             began it anew: a replay adds to the very same array.
     """
@@ -59,15 +60,23 @@ class Program:
     outputs: list[Array] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    modes: list[tuple[Any, bool]] = field(default_factory=list)
     leaves: dict[Any, Any] = field(default_factory=dict)
     _run: list[Callable[[], Any]] = field(default_factory=list)
 
     # --- recording ----------------------------------------------------------------------------------------------------
 
-    def record(self, name: str, kernel: Kernel, inputs: tuple[Any, ...], out: Any, params: dict[str, Any]) -> None:
+    def record(
+        self, backend: Backend, name: str, kernel: Kernel, inputs: tuple[Any, ...], out: Any, params: Any
+    ) -> None:
         """Write down one kernel launch."""
-        is_view = name in VIEWS and self.backend.shares_memory(out, inputs[0])
-        self.calls.append(Call(name, kernel, inputs, out, params, is_view))
+        if backend is not self.backend:
+            self.refuse(f"it computes on {backend.name} as well as on {self.backend.name}")
+        is_view = name in VIEWS and backend.shares_memory(out, inputs[0])
+        call = Call(name, kernel, inputs, out, params, is_view)
+        if not is_view and any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
+            self.refuse("an argument was changed in place, which its owner would not see")
+        self.calls.append(call)
 
     def refuse(self, why: str) -> None:
         """Give up recording: a replay could not repeat what just happened."""
@@ -81,42 +90,16 @@ class Program:
         """Note that the step begins a leaf's gradient anew."""
         self.leaves.setdefault(leaf, FORGOTTEN)
 
+    def looks_at(self, module: Any, training: bool) -> None:
+        """Note the mode of a module that the step looked at."""
+        self.modes.append((module, training))
+
     def finish(self) -> None:
         """Drop copies that can be had for nothing, and bind every call to its arrays."""
-        self._write_through()
+        self.calls = write_through(self)
         self._run = [
             partial(call.kernel, *call.inputs, out=call.out, **call.params) for call in self.calls if not call.is_view
         ]
-
-    def _write_through(self) -> None:
-        """Where a result is only ever copied on (a gradient into its place), compute it there at once."""
-        kept: list[Call] = []
-        for position, call in enumerate(self.calls):
-            maker = self._maker(call, kept)
-            later = self.calls[position + 1 :]
-            if maker is not None and not any(self._touches(other, call.inputs[0]) for other in later):
-                maker.out = call.out
-            else:
-                kept.append(call)
-        self.calls = kept
-
-    def _maker(self, copy: Call, before: list[Call]) -> Call | None:
-        """The call that made the array which ``copy`` copies, if it may as well write to the copy's destination."""
-        if copy.name != "copy" or copy.inputs[0].shape != copy.out.shape or copy.inputs[0].dtype != copy.out.dtype:
-            return None
-        source, target = copy.inputs[0], copy.out
-        if any(source is array for array in (*self.inputs, *self.outputs)):
-            return None
-        for call in reversed(before):
-            if call.out is source:
-                return None if call.is_view or self._touches(call, target) else call
-            if self._touches(call, source) or self._touches(call, target):
-                return None
-        return None
-
-    def _touches(self, call: Call, array: Array) -> bool:
-        arrays = [x for x in (*call.inputs, *call.outs) if isinstance(x, self.backend.array_type)]
-        return any(self.backend.shares_memory(x, array) for x in arrays)
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
@@ -130,35 +113,3 @@ class Program:
 
     def __str__(self) -> str:
         return listing(self)
-
-
-def listing(program: Program) -> str:
-    """The step as plain array calls, a line a call; lines marked as views cost nothing on replay."""
-    backend, calls = program.backend, program.calls
-    names = program.names | {id(array): f"x{i}" for i, array in enumerate(program.inputs)}
-    made = {id(array) for call in calls for array in call.outs}
-    constants: dict[int, Array] = {}
-
-    def name(x: Any) -> str:
-        if not isinstance(x, backend.array_type):
-            return repr(x)
-        if id(x) not in made:
-            constants[id(x)] = x
-        return names.setdefault(id(x), f"{'t' if id(x) in made else 'c'}{len(names)}")
-
-    def line(call: Call) -> str:
-        is_ufunc = isinstance(call.kernel, np.ufunc)
-        arguments = [name(x) for x in call.inputs] + [f"{key}={value!r}" for key, value in call.params.items()]
-        outs = ", ".join(name(x) for x in call.outs)
-        shown = f"np.{call.kernel.__name__}" if is_ufunc else call.name
-        text = f"{shown}({', '.join([*arguments, f'out={outs}'])})"
-        if call.is_view:
-            text = f"{outs} = {call.name}({', '.join(arguments)})"
-        return f"{text:<88} # {kind(call.outs[0])}" + (", a view" if call.is_view else "")
-
-    def kind(array: Array) -> str:
-        return f"{backend.dtype(array)} {tuple(array.shape)}"
-
-    lines = [line(call) for call in calls]
-    head = [f"# {names[key]}: {kind(array)}" for key, array in constants.items()]
-    return "\n".join([f"# {len(program)} calls on {backend.name}", *head, *lines])

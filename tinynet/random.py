@@ -1,27 +1,30 @@
-"""The one source of chance: a NumPy generator on the host, so that one seed gives one run on every backend."""
+"""Where models draw their numbers: a NumPy generator on the host, so that one seed gives one run on every backend."""
 
 from typing import Any
 
 import numpy as np
 
-from tinynet.recorded import recordings
+from tinynet.modes import refuse_while_recording
 
 _generator = [np.random.default_rng(0)]
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Start the sequence of random numbers anew: initial weights, and whatever else tinynet draws."""
+    """Start the sequence of random numbers anew: initial weights, and whatever else a model draws.
+
+    Data sets and loaders have seeds of their own.
+    """
     _generator[0] = np.random.default_rng(seed)
     return _generator[0]
 
 
 def generator() -> np.random.Generator:
-    """The generator that everything draws from.
+    """The generator that models draw from.
 
     Raises:
         CaptureError: while a step is being recorded; a replay would repeat the same numbers for ever.
     """
-    recordings.refuse("random numbers were drawn on the host inside the step")
+    refuse_while_recording("random numbers were drawn on the host inside the step")
     return _generator[0]
 
 

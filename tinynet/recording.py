@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Backend
-from tinynet.errors import CaptureError, TypeMismatch
+from tinynet.errors import BackendMismatch, CaptureError, TypeMismatch
+from tinynet.modes import mode, switched
 from tinynet.program import FORGOTTEN, Program
-from tinynet.recorded import recordings
 from tinynet.registry import get_backend
+from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
+
+MOST = 64  # signatures kept; a constant that changes from call to call would make a new one each time
 
 
 class _Recording:
@@ -28,21 +31,28 @@ class _Recording:
             raise CaptureError(
                 f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture."
             )
-        self.program = Program(
-            backend, [x.data for x in self.inputs], names={id(tensor.data): name for name, tensor in captured.names}
-        )
-        backend.recorder, recordings.modes = self.program, []
+        self.program = Program(backend, [x.data for x in self.inputs])
         try:
-            result = captured.function(*own)
-        finally:
-            self.modes = recordings.modes
-            backend.recorder, recordings.modes = None, None
+            with switched(recorder=self.program):
+                result = captured.function(*own)
+        except BackendMismatch as error:
+            raise CaptureError(
+                f"{error} Array arguments were put on {backend.name}; capture(step, backend=…) names another."
+            ) from error
+        for name, tensor in captured.names:
+            self.program.names[id(tensor.data)] = name
+            if tensor.grad is not None:
+                self.program.names[id(tensor.grad.data)] = f"{name}.grad"
         self.result = _map(self._output, result)
         self.program.finish()
         self.version = recordings.version
         self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]
 
     def _buffer(self, given: Tensor) -> Tensor:
+        if given.requires_grad:
+            raise CaptureError(
+                "an argument requires a gradient. A captured step finds its leaves outside: use a closure."
+            )
         self.inputs.append(Tensor.of(given.backend.launch("copy", given.data), given.backend))
         return self.inputs[-1]
 
@@ -54,7 +64,7 @@ class _Recording:
         """Whether a replay would do what running the function would: nothing outdated, same gradients to add to."""
         return (
             self.version == recordings.version
-            and all(module.training == training for module, training in self.modes)
+            and all(module.training == training for module, training in self.program.modes)
             and all(grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items())
         )
 
@@ -84,8 +94,13 @@ class Captured:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the function: recorded the first time, replayed after."""
+        if mode.recorder is not None:
+            return self.function(*arguments)  # a part of the step that is being recorded
+        if len(self._recordings) > MOST:
+            self._recordings.clear()
+        signature = (mode.remember, mode.fused, *[self._signature(a) for a in arguments])
         try:
-            known = self._recordings.setdefault(tuple([self._signature(a) for a in arguments]), [])
+            known = self._recordings.setdefault(signature, [])
         except TypeError as error:
             raise TypeMismatch(
                 f"a captured function takes tensors, arrays and plain constants; got something else ({error})."
@@ -105,16 +120,19 @@ class Captured:
         if isinstance(argument, Tensor):
             return argument.backend.name, argument.shape, argument.dtype
         return (
-            (self.backend.name, argument.shape, argument.dtype.name) if isinstance(argument, np.ndarray) else argument
+            (self.backend.name, argument.shape, argument.dtype.name)
+            if isinstance(argument, np.ndarray)
+            else (type(argument), argument)
         )
 
 
 def capture(function: Callable[..., Any], backend: "str | Backend | None" = None, names: Any = ()) -> Captured:
     """The function, recorded on the first call for each signature and replayed after.
 
-    Replaying gives bit for bit what running gives, without building a graph or allocating. Tensors that the function
-    returns are buffers: the next call overwrites them, so read them or copy them before. Arguments that are no tensors
-    or arrays are part of the signature: each new one records anew.
+    On NumPy a replay gives bit for bit what running gives, without building a graph or allocating. Tensors that the
+    function returns are buffers: the next call overwrites them, so read them or copy them before. Arguments that are no
+    tensors or arrays are part of the signature: each new one records anew. Python numbers that the function finds
+    outside itself stay as they were when it was recorded.
 
     Args:
         function: takes tensors, returns tensors (or nested tuples, lists and dictionaries of them, or None).
@@ -124,6 +142,8 @@ def capture(function: Callable[..., Any], backend: "str | Backend | None" = None
     Raises:
         CaptureError: on the first call, if the function does what cannot be replayed, such as reading a value.
     """
+    if not callable(function):
+        raise TypeMismatch(f"capture takes a function; got {function!r:.60}.")
     return Captured(function, get_backend(backend), list(names))
 
 

@@ -15,9 +15,11 @@ from tinynet.backend import Array, Backend
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
-from tinynet.modes import mode, no_grad, switched
+from tinynet.modes import mode, no_grad, refuse_while_recording, switched
 from tinynet.primitives import Fused, Primitive
+from tinynet.program import VIEWS
 from tinynet.registry import get_backend
+from tinynet.staleness import recordings
 
 
 class Tensor(HostExchange):
@@ -67,12 +69,15 @@ class Tensor(HostExchange):
         label: str = "",
     ) -> None:
         self.backend = get_backend(backend)
-        if self.backend.recorder is not None and isinstance(data, (np.ndarray, Tensor)):
-            self.backend.recorder.refuse("a Tensor was made from an array inside the step; pass it as an argument")
+        if isinstance(data, (np.ndarray, Tensor)):
+            refuse_while_recording("a Tensor was made from an array inside the step; pass it as an argument")
         host = host_array(data, dtype, self.backend.default_dtype)
         self.data = self.backend.array(host, dtype)
+        if mode.recorder is not None:  # the step may change it in place: let each replay make it anew
+            self.data = self.backend.launch("copy", self.data)
         self.requires_grad = False
-        self.requires_grad_(requires_grad or host.dtype == object)  # Values want theirs
+        if requires_grad or host.dtype == object:  # Values want their gradients
+            self.requires_grad_()
         self.label = label
 
     @staticmethod
@@ -190,6 +195,12 @@ class Tensor(HostExchange):
     def _backward_inside(self, gradient: "Tensor") -> None:
         """Backward where arrays differentiate themselves: only leaves and watched tensors are asked for."""
         wanted = [x for x in backward_order(self) if x.primitive is None or x.retains_grad or x.hooks]
+        for x in wanted:
+            if x.primitive is not None and x.primitive.name in VIEWS:
+                raise GradientError(
+                    f"on {self.backend.name} the result of {x.primitive.name} holds the very Values that it was made "
+                    "from. Watch the gradient of what comes before it or after it."
+                )
         found = self.backend.gradients(self.data, gradient.data, [x.data for x in wanted])
         with no_grad():
             for x, array in zip(wanted, found):
@@ -205,14 +216,15 @@ class Tensor(HostExchange):
     def _hooked(self, g: "Tensor") -> "Tensor":
         """The gradient that arrived, or what the hooks replace it with."""
         for hook in self.hooks:
+            refuse_while_recording("a tensor has a hook, which is Python")
             replaced = hook(g)
             g = g if replaced is None else replaced
         return g
 
     def _accumulate(self, g: "Tensor", create_graph: bool) -> None:
         """Add an arriving gradient to a leaf's, in place where nothing remembers the place."""
-        if self.backend.recorder is not None:
-            self.backend.recorder.accumulates(self, self.grad)
+        if mode.recorder is not None:
+            mode.recorder.accumulates(self, self.grad)
         if create_graph or (self.grad is not None and self.grad.requires_grad):
             g = g.to(dtype=self.dtype)
             self.grad = g if self.grad is None else self.grad + g
@@ -228,8 +240,9 @@ class Tensor(HostExchange):
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self.grad = None
-        if self.backend.recorder is not None:
-            self.backend.recorder.forgets(self)
+        self.backend.forget_gradients(self.data)
+        if mode.recorder is not None:
+            mode.recorder.forgets(self)
 
     def requires_grad_(self, wanted: bool = True) -> "Tensor":
         """Ask for gradients with respect to this tensor, or no longer."""
@@ -237,6 +250,8 @@ class Tensor(HostExchange):
             raise TypeMismatch(
                 f"only floating-point tensors have gradients; this one is {self.dtype}. Use .to('float32')."
             )
+        if wanted != self.requires_grad:
+            recordings.outdate()
         self.requires_grad = wanted
         return self
 
@@ -246,6 +261,7 @@ class Tensor(HostExchange):
 
     def register_hook(self, hook: Callable[["Tensor"], "Tensor | None"]) -> Callable[[], None]:
         """Call ``hook(gradient)`` when the gradient arrives here; what it returns replaces it. Returns its remover."""
+        recordings.outdate()
         self.hooks = (*self.hooks, hook)
         return lambda: setattr(self, "hooks", tuple(h for h in self.hooks if h is not hook))
 
@@ -266,7 +282,10 @@ class Tensor(HostExchange):
 
 def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...]]:
     """The one backend of an operation's inputs, and the inputs as Tensors of it and plain Python numbers."""
-    first = next(x for x in inputs if isinstance(x, Tensor))
+    first = next((x for x in inputs if isinstance(x, Tensor)), None)
+    if first is None:
+        got = ", ".join(type(x).__name__ for x in inputs)
+        raise TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
     backend = first.backend
     ready = []
     for x in inputs:

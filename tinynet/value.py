@@ -61,8 +61,8 @@ class Value(Operators):
         assert primitive.number is not None
         try:
             data = primitive.number(*[x.data for x in parents])
-        except (ValueError, ArithmeticError) as error:
-            raise _domain_error(primitive, parents, f"it has no value there ({error})") from None
+        except (ValueError, ArithmeticError):
+            raise _domain_error(primitive, parents, "it has no value there") from None
         return _remember(data, primitive, parents)
 
     @classmethod
@@ -136,8 +136,8 @@ class Value(Operators):
                 inputs = [x.data for x in parents]
                 for rule, x in zip(rules, parents):
                     x.grad += rule(g, out, *inputs) if rule else 0.0
-        except (ValueError, ArithmeticError) as error:
-            raise _domain_error(primitive, parents, f"its slope there is not finite ({error})") from None
+        except (ValueError, ArithmeticError):
+            raise _domain_error(primitive, parents, "its slope there is not finite") from None
 
     def zero_grad(self) -> None:
         """Forget the gradients of this Value and of all that it was computed from."""
@@ -184,8 +184,13 @@ def _number(x: Any) -> Any:
     return x.data if isinstance(x, Value) else x
 
 
+DOMAINS = {"log": "an input above 0", "sqrt": "an input of at least 0", "div": "a divisor other than 0",
+           "pow": "a base above 0, or a whole exponent, not negative at 0"}  # fmt: skip
+
+
 def _domain_error(primitive: Primitive, parents: tuple[Value, ...], why: str) -> DomainError:
     """Say which number was to blame, by its label where it has one."""
     named = [f"{x.label} = {x.data:g}" if x.label else f"{x.data:g}" for x in parents]
-    named += [f"{name} = {value}" for name, value in primitive.params.items()]
-    return DomainError(f"{primitive.name}({', '.join(named)}): {why}. Keep the input inside the function's domain.")
+    named += [f"{number:g}" for number in primitive.params.values()]
+    needs = DOMAINS.get(primitive.name, "a finite input")
+    return DomainError(f"{primitive.name}({', '.join(named)}): {why}. It needs {needs}.")

@@ -51,10 +51,10 @@ def test_unknown_endings_are_refused_before_anything_is_written(loss, tmp_path):
 
 
 def test_folders_that_are_missing_or_in_the_way(loss, tmp_path):
-    with pytest.raises(FileError, match="there is no folder"):
-        tn.explain(loss).save(tmp_path / "none" / "a.svg")
+    tn.explain(loss).save(tmp_path / "none" / "a.svg")
+    assert (tmp_path / "none" / "a.svg").read_text().startswith("<svg")
     (tmp_path / "b.svg").mkdir()
-    with pytest.raises(FileError, match="that is a folder"):
+    with pytest.raises(FileError, match=r"b\.svg"):
         tn.draw(loss).save(tmp_path / "b.svg")
 
 
@@ -62,10 +62,10 @@ def test_a_failed_write_leaves_the_old_file(loss, tmp_path, monkeypatch):
     path = tmp_path / "a.svg"
     path.write_text("old")
 
-    def full(self, target):
+    def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(FileError, match="No space left"):
         tn.draw(loss).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.svg"]

@@ -105,7 +105,7 @@ def test_a_seed_repeats_itself():
 @pytest.mark.parametrize("function", [init.normal_, init.xavier_uniform_])
 def test_every_backend_starts_from_the_same_weights(function, backend):
     expected, parameter = (
-        Parameter(tn.zeros((4, 3), "float64", where), backend=where)
+        Parameter(tn.zeros((4, 3), dtype="float64", backend=where), backend=where)
         for where in (tn.get_backend("numpy"), engine(backend))
     )
     for each in (expected, parameter):

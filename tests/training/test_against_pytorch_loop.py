@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from runs import MOONS, mlp, weights
+from training_runs import MOONS, mlp, weights
 
 from tinynet import Trainer, nn, optim
 

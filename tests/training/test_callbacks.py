@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from runs import MOONS, REST, mlp, moons_trainer, same_bits, weights
+from training_runs import MOONS, REST, mlp, moons_trainer, same_bits, weights
 
 from tinynet import Trainer, nn, optim
 from tinynet.errors import ArgumentError

@@ -1,13 +1,14 @@
 """Saved weights: the round trip, other programs' eyes, damaged files, and writing whole or not at all."""
 
 import errno
+import hashlib
 import json
 import os
 import pickle
 
 import numpy as np
 import pytest
-from runs import MOONS, mlp, moons_trainer, same_bits, weights
+from training_runs import MOONS, mlp, moons_trainer, same_bits, weights
 
 import tinynet as tn
 from tinynet import Parameter, data, nn, optim
@@ -58,7 +59,9 @@ def test_other_readers_see_the_same_numbers(tmp_path) -> None:
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     with safe_open(path, framework="numpy") as file:
-        assert json.loads(file.metadata()["tinynet 1"]) == {"model": {}}
+        about = json.loads(file.metadata()["tinynet 1"])
+    bytes_in_order = b"".join(array.tobytes() for _, array in sorted(weights(model).items()))
+    assert about == {"model": {}, "sha256": hashlib.sha256(bytes_in_order).hexdigest()}
 
 
 def test_the_same_weights_are_the_same_bytes(tmp_path) -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from runs import MOONS, REST, memory, mlp, moons_trainer, rows, same_bits, same_run, weights
+from training_runs import MOONS, REST, memory, mlp, moons_trainer, rows, same_bits, same_run, weights
 
 import tinynet as tn
 from tinynet import Tensor, Trainer, data, nn, optim

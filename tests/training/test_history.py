@@ -8,7 +8,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import MOONS, REST, moons_trainer
+from training_runs import MOONS, REST, moons_trainer
 
 from tinynet import History
 from tinynet.errors import ArgumentError, CheckpointError, FileError

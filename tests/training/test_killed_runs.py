@@ -103,7 +103,7 @@ def test_ctrl_c_saves_and_exits_cleanly(uninterrupted: Path, tmp_path) -> None:
     wait_for(file, process)
     process.send_signal(signal.SIGINT)
     said = finish(process, 130)
-    assert said.startswith("interrupted ") and f"saved in {file}: fit(resume=True) goes on from here." in said
+    assert said.startswith("interrupted ") and f"saved in {file}, to be resumed from here." in said
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     finish(start(file), 0)
     same_ending(file, uninterrupted)

@@ -1,8 +1,8 @@
 """Training on a device: the cupy backend on its strict stand-in, which refuses every mixture of its arrays and ours."""
 
 import pytest
-from runs import MOONS, REST, mlp, moons_trainer, rows, same_bits, same_run, weights
 from strict_backend import strict_cupy_in_charge
+from training_runs import MOONS, REST, mlp, moons_trainer, rows, same_bits, same_run, weights
 
 import tinynet as tn
 from tinynet import Trainer, optim

@@ -8,7 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
-from runs import MOONS, REST, moons_trainer
+from training_runs import MOONS, REST, moons_trainer
 
 import tinynet as tn
 from tinynet import Tensor, data
@@ -55,7 +55,7 @@ def test_other_wishes_are_refused(wanted) -> None:
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from runs import MOONS, REST, moons_trainer
+from training_runs import MOONS, REST, moons_trainer
 from test_progress import Talker
 from tinynet.training import progress
 progress.REDRAW = 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import MOONS, REST, mlp, moons_trainer, weights
+from training_runs import MOONS, REST, mlp, moons_trainer, weights
 
 from tinynet import Trainer, data, nn, optim
 from tinynet.errors import ArgumentError, ShapeError

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinynet.errors import ArgumentError, FileError
+from tinynet.errors import ArgumentError
 from tinynet.explain import page
 from tinynet.explain.exports import to_dot, to_mermaid, to_tree
 from tinynet.explain.svg import describe, to_svg
 from tinynet.explain.trace import Node, Step, Trace, checked_limit, read_graph, trace
 from tinynet.explain.words import plain, tell
+from tinynet.files import write_bytes
 
 FORMATS = (".svg", ".dot", ".mmd", ".html", ".txt", ".md")
 
@@ -68,7 +69,7 @@ class Drawing:
                 f"End the name with one of {', '.join(FORMATS)}."
             )
         text = write()
-        _write(path, text if text.endswith("\n") else text + "\n")
+        write_bytes(path, (text if text.endswith("\n") else text + "\n").encode())
         return path
 
     def _repr_svg_(self) -> str:
@@ -146,20 +147,3 @@ def draw(root: Any, limit: int | None = 400) -> Drawing:
         TypeMismatch, ArgumentError, ShapeError: it is neither.
     """
     return Drawing(read_graph(root), limit)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside the file, then rename: a reader finds the old file or the new one, never a part."""
-    if not path.parent.is_dir():
-        raise FileError(f"Saving {path}: there is no folder {path.parent}. Make it first, or check its name.")
-    if path.is_dir():
-        raise FileError(f"Saving {path}: that is a folder. Name a file in it.")
-    unfinished = path.with_name(f".tinynet-{os.getpid()}-{abs(hash(path.name))}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise FileError(
-            f"Saving {path}: {error.strerror or error}. Check the name, the permissions and the room."
-        ) from error

@@ -177,7 +177,7 @@ def _as_value(root: Any) -> Value:
         raise ShapeError(
             f"One number can be explained; this tensor has shape {root.shape}. Reduce it by .mean() or .sum()."
         )
-    value = root.data.item() if backend.name == "scalar" else None
+    value = root.data.item() if backend.differentiates else None
     if not isinstance(value, Value):
         raise ArgumentError(
             f"Single numbers are remembered on the scalar backend only; this tensor is {root.dtype} on {backend.name}. "

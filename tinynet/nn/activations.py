@@ -2,6 +2,7 @@
 
 import math
 
+from tinynet.errors import TypeMismatch
 from tinynet.nn.module import Module
 from tinynet.primitives import Fused
 from tinynet.tensor import Tensor
@@ -57,6 +58,8 @@ class LeakyReLU(Module):
     """x where positive, negative_slope · x elsewhere, so that no unit falls silent for good."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
+        if not isinstance(negative_slope, int | float):
+            raise TypeMismatch(f"LeakyReLU(negative_slope=) is a number; got {negative_slope!r:.60}.")
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:

@@ -126,6 +126,8 @@ class Perceptron(_WeightedSum):
                 f"learn needs a target for each example, and an epoch at least; got {len(x)} examples, {len(y)} "
                 f"targets and {epochs} epochs."
             )
+        if any(target not in (0, 1) for target in y.reshape(-1).tolist()):
+            raise ArgumentError(f"Perceptron.learn needs targets of 0 and 1; got {y.tolist()!r:.60}.")
         mistakes = 0
         with no_grad():
             for _ in range(epochs):

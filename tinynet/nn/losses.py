@@ -10,6 +10,7 @@ from typing import Any
 from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import arange
+from tinynet.modes import mode
 from tinynet.nn.activations import log_softmax
 from tinynet.nn.module import Module, admitted
 from tinynet.primitives import Fused, Primitive
@@ -28,6 +29,11 @@ class Loss(Module):
     threshold = 0.5
 
     def __init__(self, reduction: str = "mean") -> None:
+        if not isinstance(reduction, str):
+            raise TypeMismatch(
+                f"{type(self).__name__}(reduction={type(reduction).__name__}): make the loss first, then call it: "
+                f"{type(self).__name__}()(prediction, target)."
+            )
         if reduction not in REDUCTIONS:
             raise ArgumentError(f"{type(self).__name__}({reduction=}): choose one of {', '.join(REDUCTIONS)}.")
         self.reduction = reduction
@@ -35,7 +41,7 @@ class Loss(Module):
     def __call__(self, prediction: Any, target: Any) -> Any:
         """The loss of a batch: ``forward``, with the target looked at and moved to where the prediction is."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
-        if not isinstance(target, Tensor) or (target.backend.is_host and target.backend.recorder is None):
+        if not isinstance(target, Tensor) or (target.backend.is_host and mode.recorder is None):
             self.check_target(prediction, target)
         if not isinstance(target, Tensor):
             target = admitted(target, prediction)
@@ -89,7 +95,7 @@ class Loss(Module):
                 return target.unsqueeze(1).to(dtype=prediction.dtype)
         raise ShapeError(
             f"{type(self).__name__} needs a target of the prediction's shape {prediction.shape}, or one class a row; "
-            f"got {target.shape} {target.dtype}."
+            f"got {target.shape} {target.dtype}. Class numbers are integers: y.astype(int)."
         )
 
     def extra_repr(self) -> str:
@@ -194,7 +200,7 @@ class BCELoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
-        tiny = 3.720075976020836e-44 if prediction.dtype == "float64" else 1.2e-38  # e^-100, or the smallest float32
+        tiny = {"float16": 6.2e-5, "float32": 1.2e-38}.get(prediction.dtype, 3.720075976020836e-44)  # e^-100
         target = self._matched(prediction, target)
         yes, no = (Tensor.apply(p.maximum, a, tiny).log() for a in (prediction, 1 - prediction))
         return self._reduce(-(target * yes + (1 - target) * no), prediction)

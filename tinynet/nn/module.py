@@ -10,11 +10,11 @@ from typing import Any, Self
 from tinynet.backend import DTYPES, Backend
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
-from tinynet.modes import no_grad
+from tinynet.modes import mode, no_grad, refuse_while_recording
 from tinynet.nn.summary import Summary, summarise
 from tinynet.parameter import Parameter
-from tinynet.recorded import recordings
 from tinynet.registry import get_backend
+from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 Hook = Callable[..., Any]
@@ -46,18 +46,21 @@ class Module:
     def __setattr__(self, key: str, value: Any) -> None:
         if isinstance(value, Module):
             vars(value).setdefault("name", key)
+        if key in vars(self) and key != "_training":
+            refuse_while_recording(f"{type(self).__name__}.{key} was set inside the step")
+            recordings.outdate()
         super().__setattr__(key, value)
 
     @property
     def training(self) -> bool:
         """Whether the module is in training mode; a step that looks at this is recorded anew for the other mode."""
-        if recordings.modes is not None:
-            recordings.modes.append((self, self._training))
+        if mode.recorder is not None:
+            mode.recorder.looks_at(self, self._training)
         return self._training
 
     @training.setter
-    def training(self, mode: bool) -> None:
-        self._training = mode
+    def training(self, wanted: bool) -> None:
+        self._training = wanted
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output. Called through ``module(...)``, which converts host data and runs the hooks."""
@@ -75,7 +78,9 @@ class Module:
         if isinstance(x, Tensor) or not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
             return x
         here = next(self.parameters(), None)
-        return Tensor(x) if here is None else admitted(x, here)
+        tensor = Tensor(x) if here is None else admitted(x, here)
+        tensor.backend.label(tensor.data, "x")
+        return tensor
 
     def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
         """The outputs for many examples, in evaluation mode, with nothing remembered.
@@ -165,7 +170,8 @@ class Module:
             strict: refuse names that are missing or unknown.
 
         Raises:
-            ArgumentError: names or shapes differ. It lists every difference; nothing has been changed then.
+            ArgumentError: names or shapes differ. It lists every difference.
+            TypeMismatch: something in it holds no numbers. Nothing has been changed in either case.
         """
         own = self.state_dict()
         differences = [f"missing     {name} {own[name].shape}" for name in own if strict and name not in state]
@@ -175,12 +181,12 @@ class Module:
             for name in own
             if name in state and _shape(state[name]) != own[name].shape
         ]
+        arrays = {name: Tensor(state[name], backend="numpy") for name in own if name in state}  # refused, if no numbers
         if differences:
             raise ArgumentError(f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(differences))
         with no_grad():
-            for name in own:
-                if name in state:
-                    own[name].load_(state[name])
+            for name, array in arrays.items():
+                own[name].load_(array)
 
     def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> Self:
         """Move parameters, gradients and buffers to another backend or element type. Shared parameters stay shared.
@@ -217,10 +223,10 @@ class Module:
             parameter.backend.label(parameter.data, name)
         return self
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, training: bool = True) -> Self:
         """Behave as in training (or, with False, as in evaluation)."""
         for module in self.modules():
-            module.training = mode
+            module.training = training
         return self
 
     def eval(self) -> Self:
@@ -235,10 +241,8 @@ class Module:
         try:
             yield
         finally:
-            for module, mode in before:
-                if module.training != mode:
-                    module.training = mode
-                    recordings.outdate()
+            for module, training in before:
+                module.training = training
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -279,7 +283,7 @@ class Module:
         return remove
 
     def _run_hooks(self, inputs: tuple[Any, ...], output: Any) -> Any:
-        if any(isinstance(x, Tensor) and x.backend.recorder is not None for x in (*inputs, output)):
+        if mode.recorder is not None:
             raise CaptureError(
                 f"{self.described()} has hooks, which are Python and cannot be replayed. Remove them, or run without "
                 "capture."

@@ -4,15 +4,15 @@ A rule is written once, for one flat array of all parameters (``parameter.py``);
 keeps each rule's memory beside them, and lets the learning rate be changed between steps, recorded or not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import Any
 
 from tinynet.errors import ArgumentError, CaptureError, GradientError, TypeMismatch
 from tinynet.functions import full, zeros
-from tinynet.modes import no_grad
+from tinynet.modes import mode, no_grad, refuse_while_recording
 from tinynet.parameter import FlatParameters, Parameter, flatten
-from tinynet.recorded import recordings
+from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 
@@ -73,6 +73,11 @@ class Optimizer:
         """The parameters it updates."""
         return tuple(self._parameters)
 
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """What an update works on, by name, for a printed program: the flat arrays, the rate, the memory."""
+        for flat, state, rate in zip(self._flats, self._states, self._rates):
+            yield from (("parameters", flat.data), ("gradients", flat.grad), ("lr", rate), *state.items())
+
     @property
     def bound(self) -> bool:
         """Whether it has parameters to update."""
@@ -86,9 +91,7 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         value = self._checked("lr", value)
-        for rate in self._rates:
-            if rate.backend.recorder is not None:
-                rate.backend.recorder.refuse("the learning rate was set inside the step")
+        refuse_while_recording("the learning rate was set inside the step")
         self._lr = value
         for rate in self._rates:
             rate.load_(value)
@@ -101,12 +104,13 @@ class Optimizer:
         """
         remembered = self.state_dict()["memory"] if self._flats else {}
         self._flats = flatten(p for p in self._parameters if p.requires_grad)
-        self._rates = [full((), self._lr, flat.data.dtype, flat.data.backend) for flat in self._flats]
-        self._states = [
-            {name: zeros(flat.data.shape, flat.data.dtype, flat.data.backend) for name in self.memory}
-            | {"step": full((), 0.0, flat.data.dtype, flat.data.backend)}
-            for flat in self._flats
-        ]
+        self._rates, self._states = [], []
+        for flat in self._flats:
+            backend, shape = flat.data.backend, flat.data.shape
+            dtype = "float32" if flat.data.dtype == "float16" else flat.data.dtype  # half floats count to 2,048
+            self._rates.append(full((), self._lr, dtype, backend))
+            memory = {name: zeros(shape, dtype=dtype, backend=backend) for name in self.memory}
+            self._states.append(memory | {"step": full((), 0.0, dtype, backend)})
         self._remember(remembered)
 
     def _laid_out(self) -> bool:
@@ -135,7 +139,7 @@ class Optimizer:
         if all(p.grad is None for p in self._parameters):
             raise GradientError(f"{rule}.step(): no parameter has a gradient. Call loss.backward() first.")
         if not self._laid_out():
-            if any(p.backend.recorder is not None for p in self._parameters):
+            if mode.recorder is not None:
                 raise CaptureError(
                     f"{rule}.step(): the model moved, or parameters were frozen or freed, since the optimiser laid "
                     "them out. Call its lay_out() before the captured step."

@@ -12,7 +12,13 @@ from tinynet.optim.optimizer import Optimizer
 
 
 class Schedule:
-    """The base of every schedule. A subclass says by which factor the starting rate is multiplied after t steps."""
+    """The base of every schedule. A subclass says by which factor the starting rate is multiplied after t steps.
+
+    Attributes:
+        moving: the names of the attributes that steps change; the others are settings.
+    """
+
+    moving: tuple[str, ...] = ("steps", "base_lr")
 
     def __init__(self, optimizer: Optimizer | None = None) -> None:
         self.steps = 0
@@ -167,6 +173,8 @@ class ReduceLROnPlateau(Schedule):
         threshold: by how much, relative to the best so far, a fall counts.
         min_lr: where to stop.
     """
+
+    moving = ("steps", "base_lr", "best", "bad", "reduction")
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinynet.errors import ArgumentError
@@ -63,7 +63,7 @@ class Descent:
 
     steps: int
     stopped_by: str
-    losses: tuple[float, ...]
+    losses: tuple[float, ...] = field(repr=False)
     largest_step: float
 
 

@@ -3,6 +3,7 @@
 A file holds tensors by name and, in its header, JSON with everything else. Netron and every safetensors reader open it.
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import CheckpointError, TypeMismatch
+from tinynet.errors import ArgumentError, CheckpointError, TypeMismatch
 from tinynet.files import write_bytes
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
 FORMAT = "tinynet 1"  # the header's one key: with more, safetensors would write them in random order
+FOREIGN = (".pt", ".pth", ".pkl", ".h5", ".keras", ".npz", ".npy", ".onnx", ".json")  # endings of other formats
 
 
 def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str, Any]) -> Path:
@@ -30,7 +32,15 @@ def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str
         name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape)
         for name, t in tensors.items()
     }
-    return write_bytes(path, save(arrays, {FORMAT: json.dumps(about)}))
+    return write_bytes(path, save(arrays, {FORMAT: json.dumps({**about, "sha256": _checksum(arrays)})}))
+
+
+def _checksum(arrays: dict[str, "np.ndarray[Any, Any]"]) -> str:
+    """The SHA-256 of the arrays, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"], dict[str, Any]]:
@@ -58,6 +68,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
             f"Reading {path}: this is no whole safetensors file ({error}). It may be cut short or of another kind; use "
             "another copy."
         ) from error
+    if about.pop("sha256", None) not in (None, _checksum(arrays)):
+        raise CheckpointError(f"Reading {path}: its numbers are not those that were written. Use another copy.")
     return arrays, about
 
 
@@ -74,6 +86,8 @@ def save(model: Module, path: str | os.PathLike[str], about: dict[str, Any] | No
     """
     if not isinstance(model, Module):
         raise TypeMismatch(f"save(model, path) takes a Module first; got {model!r:.60}.")
+    if Path(path).suffix in FOREIGN:
+        raise ArgumentError(f"tn.save writes safetensors; {path} would promise something else. End it in .safetensors.")
     return write(path, dict(model.state_dict()), {"model": about or {}})
 
 

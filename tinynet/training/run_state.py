@@ -14,6 +14,7 @@ import numpy as np
 from tinynet import random
 from tinynet.data import DataLoader, Dataset
 from tinynet.errors import CheckpointError, TypeMismatch
+from tinynet.optim import Schedule
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback
 from tinynet.training.checkpoint import read, write
@@ -106,15 +107,21 @@ def made_with(trainer: "Trainer", data: Dataset, callbacks: list[Callback]) -> d
     """What a run must share with another to go on as that one would have, in words."""
     settings = {k: v for k, v in vars(trainer.optimizer).items() if not k.startswith("_")}
     return {
+        "model": " ".join(repr(trainer.model).split()),
         "loss": repr(trainer.loss),
         "metrics": ", ".join(trainer.metrics) or "none",
         "optimizer": f"{type(trainer.optimizer).__name__} {settings}",
-        "schedule": type(trainer.schedule).__name__ if trainer.schedule else "none",
+        "schedule": f"{type(trainer.schedule).__name__} {_settings(trainer.schedule)}" if trainer.schedule else "none",
         "l2": repr(float(trainer.l2)),
         "clip_norm": repr(trainer.clip_norm and float(trainer.clip_norm)),
         "callbacks": ", ".join(type(c).__name__ for c in callbacks),
         "data": f"{data.x.shape} -> {data.y.shape}, sample {_sample(data):08x}",
     }
+
+
+def _settings(schedule: Schedule) -> dict[str, Any]:
+    """What a schedule was made with: all that its steps do not change."""
+    return {k: v for k, v in schedule.state_dict().items() if k not in schedule.moving}
 
 
 def _sample(data: Dataset) -> int:

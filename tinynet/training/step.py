@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import CaptureError
 from tinynet.functions import full
+from tinynet.modes import switched
 from tinynet.program import Program
 from tinynet.recording import Captured, capture
 from tinynet.tensor import Tensor
@@ -33,7 +34,8 @@ class Step:
         self.totals: Totals = {name: full((), 0.0, "float64", backend) for name in ("loss", *trainer.metrics)}
         self.recorded: Captured | None = None
         if trainer.capture and backend.replayable:
-            self.recorded = capture(self._record, backend, list(trainer.model.named_parameters()))
+            names = [*trainer.optimizer.named_tensors(), *trainer.model.named_parameters(), *self.totals.items()]
+            self.recorded = capture(self._record, backend, names)
         self._before: Any = None
 
     @property
@@ -79,10 +81,8 @@ class Step:
 
     def _record(self, x: Tensor, y: Tensor) -> None:
         """Called only while recording: note how things stand, beside the recording, and take the step."""
-        backend = x.backend
-        recorder, backend.recorder = backend.recorder, None
-        self._before = standing(self.trainer), self.read()
-        backend.recorder = recorder
+        with switched(recorder=None):
+            self._before = standing(self.trainer), self.read()
         self.function(self.totals, x, y)
         self._before = None
 

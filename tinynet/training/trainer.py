@@ -69,6 +69,12 @@ class Trainer:
                 raise TypeMismatch(
                     f"Trainer({what}=) takes a {kind.__name__}; got {given!r:.60}. Does it still need its parentheses?"
                 )
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeMismatch(
+                    f"Trainer(callbacks=) takes a list of Callbacks; got {callback!r:.60}. Does it still need its "
+                    "parentheses?"
+                )
         if not l2 >= 0 or not (clip_norm is None or clip_norm > 0):
             raise ArgumentError(f"Trainer(l2={l2}, clip_norm={clip_norm}): l2 is at least 0 and clip_norm above 0.")
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
@@ -287,7 +293,7 @@ class Trainer:
         if not math.isfinite(running["loss"]):
             return "it is not saved, for its loss is not finite."
         save_run(self, checkpoint, loader, running | {"seconds": seconds}, callbacks)
-        return f"the run is saved in {checkpoint}: fit(resume=True) goes on from here."
+        return f"the run is saved in {checkpoint}, to be resumed from here."
 
     def _end_epoch(self, row: dict[str, float], epochs: int, callbacks: list[Callback]) -> None:
         """Write the epoch down, show it, and let the schedule and the callbacks look at it."""
@@ -324,15 +330,15 @@ class Trainer:
         return self._evaluate(dataset, batch_size)
 
     def _evaluate(self, dataset: Dataset, batch_size: int = 1000) -> dict[str, float]:
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with self.model.evaluating():
             step = self._step("eval")
             for x, y in DataLoader(dataset, batch_size, shuffle=False):
                 step(x, y)
             return {name: total / len(dataset) for name, total in step.read().items()}
-        finally:
-            self.model.train(was_training)
+
+    def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
+        """The model's outputs for many examples, in evaluation mode: ``model.predict``."""
+        return self.model.predict(x, batch_size)
 
     # --- data ---------------------------------------------------------------------------------------------------------
 
