@@ -16,8 +16,10 @@
         └── CheckpointError       saved weights or a saved training run
 
 Each message has three parts: what was tried, what arrived, what to do. Each class is also the builtin that a caller
-would already be catching. This file imports nothing.
+would already be catching. This file knows nothing of the rest.
 """
+
+from collections.abc import Iterable
 
 
 class TinynetError(Exception):
@@ -74,3 +76,11 @@ class DataError(FileError):
 
 class CheckpointError(FileError):
     """Saved weights or a saved training run that cannot be used."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not among ``known``: the nearest one, if one is near."""
+    import difflib
+
+    near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    return f". Did you mean {near[0]}?" if near else "."

@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Sequence
 
 from tinynet import __version__
-from tinynet.cli.parser import Parser, UsageError, did_you_mean
-from tinynet.errors import TinynetError
+from tinynet.cli.parser import Parser, UsageError
+from tinynet.errors import TinynetError, did_you_mean
 
 COMMANDS = {
     "train": "train a network and save it",

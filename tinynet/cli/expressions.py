@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinynet import primitives as p
-from tinynet.cli.parser import UsageError, did_you_mean
-from tinynet.errors import DomainError
+from tinynet.cli.parser import UsageError
+from tinynet.errors import DomainError, did_you_mean
 from tinynet.value import Value
 
 DEEPEST, LONGEST = 100, 20_000

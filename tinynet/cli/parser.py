@@ -4,23 +4,16 @@ Separate because all commands share it. Must not know any command.
 """
 
 import argparse
-import difflib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, did_you_mean
 
 
 class UsageError(ArgumentError):
     """The command line asks for something that cannot be; exit code 2."""
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """The end of a sentence about a word that is not among ``known``: the nearest one, if one is near."""
-    near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.55)
-    return f". Did you mean {near[0]}?" if near else "."
 
 
 class Parser(argparse.ArgumentParser):

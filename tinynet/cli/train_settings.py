@@ -5,6 +5,7 @@ activation, by tables that were found by experiment on digits held out from the 
 """
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 from typing import NamedTuple
@@ -109,6 +110,9 @@ def settle_files(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"--{what} {place}: a folder is there, or a file where a folder should be. Name another place."
             )
+        folder = next(parent for parent in Path(place).absolute().parents if parent.exists())
+        if not os.access(folder, os.W_OK):
+            raise UsageError(f"--{what} {place}: the folder {folder} cannot be written. Name another place.")
 
 
 def command(args: argparse.Namespace) -> str:

@@ -3,7 +3,6 @@
 Must not know how any of them is made.
 """
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from tinynet.data.dataset import Dataset
 from tinynet.data.embedded import digits
 from tinynet.data.mnist import fashion_mnist, mnist
 from tinynet.data.synthetic import circles, moons, noisy_line, sine, spirals, xor
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, did_you_mean
 
 
 def _split(make: Callable[..., Dataset]) -> Callable[..., tuple[Dataset, Dataset]]:
@@ -47,15 +46,14 @@ def load(name: str, **options: Any) -> tuple[Dataset, Dataset]:
     not, and what the data set's own function raises.
     """
     if name not in DATASETS:
-        raise ArgumentError(f"load({name!r}): there is no such data set{_choices(name, list(DATASETS))}")
+        raise ArgumentError(
+            f"load({name!r}): there is no such data set{did_you_mean(name, DATASETS)} There are {', '.join(DATASETS)}."
+        )
     known = list(inspect.signature(DATASETS[name]).parameters)
     for option in options:
         if option not in known:
-            raise ArgumentError(f"load({name!r}, {option}=…): there is no such option{_choices(option, known)}")
+            raise ArgumentError(
+                f"load({name!r}, {option}=…): there is no such option{did_you_mean(option, known)} There are "
+                f"{', '.join(known)}."
+            )
     return DATASETS[name](**options)
-
-
-def _choices(wrong: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    return f"; there are {', '.join(known)}.{meant}"
