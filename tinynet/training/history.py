@@ -72,16 +72,18 @@ class History:
 
     # --- as a picture -------------------------------------------------------------------------------------------------
 
-    def plot(self, figure: Any = None) -> Any:
-        """The learning curves as a matplotlib figure: the loss, and beside it the first metric, if there is one."""
+    def plot(self, figure: Any = None, stacked: bool = False) -> Any:
+        """The learning curves as a matplotlib figure: the loss, and the first metric, if any, beside it or below it."""
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
         skip = {"epoch", "loss", "lr", "seconds", "samples_per_second"}
         metrics = [k for k in (self.epochs[0] if self.epochs else {}) if k not in skip and not k.startswith("val_")]
         shown = ["loss", *metrics[:1]]
-        figure = figure or Figure(figsize=(4.6 * len(shown), 3.4), layout="constrained")
-        for name, axes in zip(shown, figure.subplots(1, len(shown), squeeze=False)[0]):
+        rows_and_columns = (len(shown), 1) if stacked else (1, len(shown))
+        size = (4.6 * rows_and_columns[1], 3.4 * rows_and_columns[0])
+        figure = figure or Figure(figsize=size, layout="constrained")
+        for name, axes in zip(shown, figure.subplots(*rows_and_columns, squeeze=False).flat):
             for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
                 rows = [row for row in self.epochs if key in row]
                 if rows:

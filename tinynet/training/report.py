@@ -137,7 +137,8 @@ def _head(
 def _curves(trainer: Trainer) -> str:
     if not len(trainer.history):
         return ""
-    return f'<h2>Learning curves</h2><div class="scroll curves">{pictures.curves(trainer.history)}</div>'
+    wide, narrow = (pictures.curves(trainer.history, stacked) for stacked in (False, True))
+    return f'<h2>Learning curves</h2><div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
 
 
 def _matrix(matrix: Array, classes: tuple[str, ...]) -> str:

@@ -57,15 +57,15 @@ def diverging(x: Array) -> Array:
     return np.asarray(np.round(white + np.abs(strength) * (np.where(strength < 0, blue, orange) - white)))
 
 
-def curves(history: History) -> str:
-    """The learning curves, in the colours of the page."""
+def curves(history: History, stacked: bool = False) -> str:
+    """The learning curves, in the colours of the page; one below the other for a narrow one."""
     import matplotlib
 
     inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    rules = dict.fromkeys(inks, INK) | {"svg.hashsalt": "tinynet", "axes.prop_cycle": _cycle()}
+    rules = dict.fromkeys(inks, INK) | {"svg.hashsalt": f"tinynet{stacked}", "axes.prop_cycle": _cycle()}
     out = io.BytesIO()
     with matplotlib.rc_context(rules):
-        history.plot().savefig(out, format="svg", transparent=True, metadata={"Date": None})
+        history.plot(stacked=stacked).savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue().decode(), flags=re.DOTALL)
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     last = history.epochs[-1]
