@@ -196,6 +196,9 @@ class ArrayOperators(Operators):
 
     def var(self, dim: Dim = None, correction: int = 1, keepdim: bool = False) -> Self:
         """The variance, Σ(x - mean)² / (n - correction)."""
+        if self.dtype == "float16":
+            wide = self.apply(p.cast, self, dtype="float32")
+            return self.apply(p.cast, wide.var(dim, correction, keepdim), dtype="float16")
         squares = ((self - self.mean(dim, keepdim=True)) ** 2).sum(dim, keepdim)
         return squares / max(self.size // max(squares.size, 1) - correction, 0)
 

@@ -21,8 +21,7 @@ def full(
     chosen = get_backend(backend)
     if dtype is not None and dtype not in DTYPES:
         raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    return _made(chosen.full(sizes, value, dtype or chosen.default_dtype), chosen)
+    return _made(chosen.full(_sizes((shape,)), value, dtype or chosen.default_dtype), chosen)
 
 
 def zeros(*shape: Any, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:

@@ -14,6 +14,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
     Data sets and loaders have seeds of their own.
     """
+    refuse_while_recording("the seed was set inside the step")
     _generator[0] = np.random.default_rng(seed)
     return _generator[0]
 

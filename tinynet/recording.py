@@ -18,6 +18,7 @@ from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 MOST = 64  # signatures kept; a constant that changes from call to call would make a new one each time
+MOST_STATES = 8  # recordings kept for one signature, as gradients are empty, half full, …
 
 
 class _Recording:
@@ -109,7 +110,7 @@ class Captured:
         if recording is not None:
             self.program = recording.program
             return recording.replay(list(arguments))
-        known[:] = [r for r in known if r.version == recordings.version]
+        known[:] = [r for r in known if r.version == recordings.version][-MOST_STATES:]
         given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
         recording = _Recording(self, given)
         known.append(recording)
@@ -122,7 +123,7 @@ class Captured:
         return (
             (self.backend.name, argument.shape, argument.dtype.name)
             if isinstance(argument, np.ndarray)
-            else (type(argument), argument)
+            else (argument, repr(argument))
         )
 
 

@@ -46,10 +46,16 @@ class Module:
     def __setattr__(self, key: str, value: Any) -> None:
         if isinstance(value, Module):
             vars(value).setdefault("name", key)
-        if key in vars(self) and key != "_training":
-            refuse_while_recording(f"{type(self).__name__}.{key} was set inside the step")
-            recordings.outdate()
+        if key not in ("training", "_training"):  # the mode is watched where it is looked at
+            if key in vars(self):
+                refuse_while_recording(f"{type(self).__name__}.{key} was set inside the step")
+            if hasattr(self, key) or isinstance(value, Module | Tensor):
+                recordings.outdate()
         super().__setattr__(key, value)
+
+    def __delattr__(self, key: str) -> None:
+        recordings.outdate()
+        super().__delattr__(key)
 
     @property
     def training(self) -> bool:
@@ -174,19 +180,19 @@ class Module:
             TypeMismatch: something in it holds no numbers. Nothing has been changed in either case.
         """
         own = self.state_dict()
-        differences = [f"missing     {name} {own[name].shape}" for name in own if strict and name not in state]
-        differences += [f"unexpected  {name} {_shape(state[name])}" for name in state if strict and name not in own]
+        arrays = {name: Tensor(array, backend="numpy") for name, array in state.items()}  # refused, if no numbers
+        differences = [f"missing     {name} {own[name].shape}" for name in own if strict and name not in arrays]
+        differences += [f"unexpected  {name} {arrays[name].shape}" for name in arrays if strict and name not in own]
         differences += [
-            f"shape       {name}: the model has {own[name].shape}, the state {_shape(state[name])}"
+            f"shape       {name}: the model has {own[name].shape}, the state {arrays[name].shape}"
             for name in own
-            if name in state and _shape(state[name]) != own[name].shape
+            if name in arrays and arrays[name].shape != own[name].shape
         ]
-        arrays = {name: Tensor(state[name], backend="numpy") for name in own if name in state}  # refused, if no numbers
         if differences:
             raise ArgumentError(f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(differences))
         with no_grad():
-            for name, array in arrays.items():
-                own[name].load_(array)
+            for name in own.keys() & arrays.keys():
+                own[name].load_(arrays[name])
 
     def to(self, backend: "str | Backend | None" = None, dtype: str | None = None) -> Self:
         """Move parameters, gradients and buffers to another backend or element type. Shared parameters stay shared.
@@ -324,10 +330,6 @@ def admitted(x: Any, like: Tensor) -> Tensor:
     if tensor.is_floating_point() and tensor.dtype != like.dtype:
         tensor = Tensor(x, like.dtype, backend=like.backend)  # not by way of float32: a Python float keeps its digits
     return tensor
-
-
-def _shape(array: Any) -> tuple[int, ...]:
-    return tuple(getattr(array, "shape", ()))
 
 
 class Sequential(Module):

@@ -147,7 +147,7 @@ class Optimizer:
             self.lay_out()
         with no_grad():
             for flat, state, rate in zip(self._flats, self._states, self._rates):
-                g = flat.gather_grad()
+                g = flat.gather_grad().to(dtype=rate.dtype)
                 if self.weight_decay:
                     g = self.decay(flat.data, g, rate)
                 state["step"].add_(1)

@@ -32,12 +32,12 @@ def write(path: str | os.PathLike[str], tensors: dict[str, Any], about: dict[str
         name: np.ascontiguousarray(t.numpy() if isinstance(t, Tensor) else t).reshape(t.shape)
         for name, t in tensors.items()
     }
-    return write_bytes(path, save(arrays, {FORMAT: json.dumps({**about, "sha256": _checksum(arrays)})}))
+    return write_bytes(path, save(arrays, {FORMAT: json.dumps({**about, "sha256": _checksum(arrays, about)})}))
 
 
-def _checksum(arrays: dict[str, "np.ndarray[Any, Any]"]) -> str:
-    """The SHA-256 of the arrays, in the order of their names."""
-    digest = hashlib.sha256()
+def _checksum(arrays: dict[str, "np.ndarray[Any, Any]"], about: dict[str, Any]) -> str:
+    """The SHA-256 of the JSON and of the arrays, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(about).encode())
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()
@@ -68,7 +68,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
             f"Reading {path}: this is no whole safetensors file ({error}). It may be cut short or of another kind; use "
             "another copy."
         ) from error
-    if about.pop("sha256", None) not in (None, _checksum(arrays)):
+    if about.pop("sha256", None) not in (None, _checksum(arrays, about)):
         raise CheckpointError(f"Reading {path}: its numbers are not those that were written. Use another copy.")
     return arrays, about
 
@@ -86,7 +86,7 @@ def save(model: Module, path: str | os.PathLike[str], about: dict[str, Any] | No
     """
     if not isinstance(model, Module):
         raise TypeMismatch(f"save(model, path) takes a Module first; got {model!r:.60}.")
-    if Path(path).suffix in FOREIGN:
+    if Path(path).suffix.lower() in FOREIGN:
         raise ArgumentError(f"tn.save writes safetensors; {path} would promise something else. End it in .safetensors.")
     return write(path, dict(model.state_dict()), {"model": about or {}})
 
