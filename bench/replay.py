@@ -1,4 +1,4 @@
-"""What recording buys: one training step of 784-16-16-10 (ReLU, batch 32, plain SGD), run eagerly and replayed, in turn.
+"""What recording buys: one training step of 784-16-16-10 (ReLU, batch 32, SGD), run eagerly and replayed, in turn.
 
 python bench/replay.py
 """

@@ -21,6 +21,7 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"parameter"},
     {"functions"},
     {"tensor"},
+    {"dispatch"},
     {"host"},
     {"random", "neuron"},
     {"array_operators", "value"},
@@ -153,7 +154,7 @@ def test_using_tensors_and_layers_loads_numpy_alone():
 def test_the_heart_is_readable_in_one_sitting():
     heart = ["value.py", "primitives.py", "graph.py", "tensor.py", "backend.py", "program.py"]
     lines = {name: len((HOME / name).read_text().splitlines()) for name in heart}
-    assert sum(lines.values()) <= 1030, lines
+    assert sum(lines.values()) <= 1000, lines
 
 
 def test_no_file_holds_two_themes():

@@ -243,3 +243,26 @@ def test_half_precision_takes_the_steps_that_single_precision_takes(rule):
 def test_a_variance_of_many_halves_is_finite():
     x = np.random.default_rng(0).normal(size=100_000).astype("float16")
     assert Tensor(x).var().item() == pytest.approx(x.astype("float64").var(ddof=1), rel=2e-3)
+
+
+@pytest.mark.tiny
+def test_what_was_changed_in_place_after_its_use_cannot_go_backward():
+    w, c = Tensor([3.0], requires_grad=True), Tensor([3.0])
+    product = w * c
+    c.add_(100)
+    with pytest.raises(GradientError, match=r"an input of mul, \(1,\), was changed in place after it was used"):
+        product.backward()
+    (w * c).backward()
+    assert w.grad.item() == 103
+
+
+@pytest.mark.tiny
+def test_a_second_backward_after_an_update_is_refused():
+    model = nn.Linear(2, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    loss = (model(Tensor([[1.0, 2.0]])) ** 2).sum()
+    loss.backward()
+    loss.backward()  # nothing has changed: the gradients add up
+    optimizer.step()
+    with pytest.raises(GradientError, match="changed in place"):
+        loss.backward()

@@ -88,6 +88,10 @@ class HostExchange(ArrayOperators):
         """Launch a kernel into this tensor's own array."""
         raise NotImplementedError
 
+    def overwritten(self) -> None:
+        """Note that the numbers in this tensor have changed."""
+        raise NotImplementedError
+
     def add_(self, other: Any) -> Self:
         """Add in place."""
         return self._overwrite("add", self, other)
@@ -114,6 +118,7 @@ class HostExchange(ArrayOperators):
         if host.shape != self.shape:
             host = np.broadcast_to(host, self.shape)
         self.backend.load(host, self.data)
+        self.overwritten()
         return self
 
 

@@ -5,13 +5,13 @@ as Value to find gradients. It never touches an array library itself: that is wh
 """
 
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from tinynet import primitives as p
 from tinynet.backend import Array, Backend
+from tinynet.dispatch import launch, together
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
@@ -55,6 +55,7 @@ class Tensor(HostExchange):
     params: dict[str, Any] = {}
     saved: tuple["Tensor", ...] = ()  # what a fused kernel kept for its gradient rules
     retains_grad = False
+    made = changed = 0  # when it was computed, and when last overwritten in place, by the clock of changes
     hooks: tuple[Callable[["Tensor"], "Tensor | None"], ...] = ()
 
     __array_ufunc__ = None  # `ndarray * tensor` is the tensor's business
@@ -103,7 +104,7 @@ class Tensor(HostExchange):
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
-        backend, inputs = _together(primitive.name, inputs)
+        backend, inputs = together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
             return primitive.reference(*inputs, **params)
         parents: tuple[Tensor, ...] = ()
@@ -113,7 +114,7 @@ class Tensor(HostExchange):
         if parents and backend.differentiates:  # its arrays remember by themselves what these tensors have forgotten
             held = [isinstance(x, Tensor) and not x.requires_grad for x in inputs]
             arrays = [backend.constant(array) if hold else array for hold, array in zip(held, arrays)]
-        result = _launch(backend, primitive.name, inputs, arrays, **params)
+        result = launch(backend, primitive.name, inputs, arrays, **params)
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
             result, *kept = result
@@ -122,7 +123,7 @@ class Tensor(HostExchange):
         out.data, out.backend, out.requires_grad = result, backend, False
         if parents:
             out.requires_grad, out.primitive, out.parents = True, primitive, parents
-            out.inputs, out.params, out.saved = inputs, params, saved
+            out.inputs, out.params, out.saved, out.made = inputs, params, saved, _changes[0]
         return out
 
     @classmethod
@@ -176,6 +177,11 @@ class Tensor(HostExchange):
                         "the loss inside `with tn.reference():`."
                     )
                 for i, x in enumerate(node.inputs):
+                    if isinstance(x, Tensor) and x.changed > node.made:
+                        raise GradientError(
+                            f"an input of {node.primitive.name}, {x.shape}, was changed in place after it was used: "
+                            "its gradient would be wrong. Compute the result anew before backward()."
+                        )
                     if isinstance(x, Tensor) and x.requires_grad and (rule := node.primitive.rule(i)):
                         share = _unbroadcast(node._share(rule, g), x.shape)
                         arrived[x] = arrived[x] + share if x in arrived else share
@@ -274,49 +280,16 @@ class Tensor(HostExchange):
             raise GradientError(
                 f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`."
             )
-        _, inputs = _together(kernel, inputs)
+        _, inputs = together(kernel, inputs)
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
-        _launch(self.backend, kernel, inputs, arrays, out=self.data)
+        launch(self.backend, kernel, inputs, arrays, out=self.data)
+        self.overwritten()
         return self
 
-
-def _together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...]]:
-    """The one backend of an operation's inputs, and the inputs as Tensors of it and plain Python numbers."""
-    first = next((x for x in inputs if isinstance(x, Tensor)), None)
-    if first is None:
-        got = ", ".join(type(x).__name__ for x in inputs)
-        raise TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
-    backend = first.backend
-    ready = []
-    for x in inputs:
-        if isinstance(x, Tensor):
-            if x.backend is not backend:
-                raise BackendMismatch(
-                    f"{operation} got tensors on {backend.name} and on {x.backend.name}. Move one with .to(...)."
-                )
-        elif isinstance(x, Integral):  # NumPy's numbers carry a dtype that would win over the tensor's
-            x = int(x)
-        elif isinstance(x, Real):
-            x = float(x)
-        elif x is not None:
-            x = Tensor.like(x, first)
-        ready.append(x)
-    return backend, tuple(ready)
-
-
-def _launch(backend: Backend, kernel: str, inputs: tuple[Any, ...], arrays: list[Any], **params: Any) -> Any:
-    """Launch a kernel; what the array library complains of becomes an error that names the operation and its inputs."""
-    try:
-        return backend.launch(kernel, *arrays, **params)
-    except TinynetError:
-        raise
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
-        got = ", ".join(f"{x.shape} {x.dtype}" if isinstance(x, Tensor) else repr(x) for x in inputs)
-        settings = "".join(f", {name}={value}" for name, value in params.items() if name != "out")
-        into = f" into {params['out'].shape}" if "out" in params else ""
-        kind = ShapeError if isinstance(error, ValueError | IndexError) else TypeMismatch
-        name = f"{kernel}_" if into else kernel
-        raise kind(f"{name} cannot take ({got}{settings}){into}: {error}") from error
+    def overwritten(self) -> None:
+        """Note that the numbers in this tensor have changed: what was computed from them can no longer go backward."""
+        _changes[0] += 1
+        self.changed = _changes[0]
 
 
 def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -329,3 +302,4 @@ def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 _new = Tensor.__new__
+_changes = [0]

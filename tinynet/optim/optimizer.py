@@ -152,6 +152,8 @@ class Optimizer:
                     g = self.decay(flat.data, g, rate)
                 state["step"].add_(1)
                 self.update(flat.data, g, state, rate)
+                for parameter in flat.parameters:
+                    parameter.overwritten()
 
     def decay(self, w: Tensor, g: Tensor, lr: Tensor) -> Tensor:
         """The gradient with the L2 penalty's share."""
