@@ -2,6 +2,7 @@
 
 from tinynet.nn import functional, init
 from tinynet.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Step, Tanh
+from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.linear import Linear, Perceptron
 from tinynet.nn.losses import (
     BCELoss,
@@ -14,7 +15,7 @@ from tinynet.nn.losses import (
     SumSquaredResiduals,
     l2_penalty,
 )
-from tinynet.nn.module import Module, ModuleList, Sequential
+from tinynet.nn.module import Module
 from tinynet.parameter import Parameter
 
 __all__ = [
