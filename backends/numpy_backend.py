@@ -1,4 +1,7 @@
-"""NumPy on the CPU: the kernels as they stand."""
+"""NumPy on the CPU: the kernels as they stand, but for one.
+
+A class below 0, which NumPy would count from the end, is refused; in a replayed step nothing else would look.
+"""
 
 from typing import Any
 
@@ -6,14 +9,22 @@ import numpy as np
 
 from tinynet.backend import Array, Backend
 from tinynet.backends.kernels import table
-from tinynet.errors import TypeMismatch
+from tinynet.errors import ArgumentError, TypeMismatch
+
+_KERNELS = table(np)
+
+
+def _softmax_cross_entropy(x: Array, target: Array, out: Any = None) -> Any:
+    if target.size and target.min() < 0:
+        raise ArgumentError(f"cross-entropy got class {target.min()}; classes are 0 … {x.shape[1] - 1}.")
+    return _KERNELS["softmax_cross_entropy"](x, target, out=out)
 
 
 class NumpyBackend(Backend):
     """Arrays in main memory, kernels by NumPy and its BLAS."""
 
     name = "numpy"
-    kernels = table(np)
+    kernels = _KERNELS | {"softmax_cross_entropy": _softmax_cross_entropy}
     array_type = np.ndarray
 
     def wrap(self, result: Any) -> Array:

@@ -8,7 +8,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import Parameter, Tensor, capture, nn, no_grad, optim, reference
-from tinynet.errors import CaptureError, GradientError
+from tinynet.errors import ArgumentError, CaptureError, GradientError
 from tinynet.recording import MOST
 
 DATA = np.random.default_rng(5)
@@ -322,3 +322,13 @@ def test_constants_that_are_equal_and_not_the_same():
     assert str(step(Tensor([1.0]), -0.0).item()) == "-0.0"
     first = tn.capture(lambda x, c: x + c[0])
     assert [first(Tensor([1, 2]), c).dtype for c in ((2,), (2.0,))] == ["int64", "float64"]
+
+
+@pytest.mark.tiny
+def test_a_class_below_zero_is_refused_by_a_replay_as_well():
+    loss = nn.CrossEntropyLoss()
+    step = tn.capture(lambda x, y: loss(x, y))
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    step(x, np.array([0, 1]))
+    with pytest.raises(ArgumentError, match="class -1; classes are 0 … 1"):
+        step(x, np.array([0, -1]))
