@@ -80,3 +80,18 @@ def same_gradients(found: list[Any], expected: list[Any], what: str, rtol: float
         if a is not None or b is not None:
             a = np.zeros_like(b) if a is None else a
             same(a, np.zeros_like(a) if b is None else b, f"{what}, gradient of argument {i}", rtol, atol)
+
+
+def published_graph(a, b):
+    """The expression of micrograd's README."""
+    c = a + b
+    d = a * b + b**3
+    c += c + 1
+    c += 1 + c + (-a)
+    d += d * 2 + (b + a).relu()
+    d += 3 * d + (b - a).relu()
+    e = c - d
+    f = e**2
+    g = f / 2.0
+    g += 10.0 / f
+    return g

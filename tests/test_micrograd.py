@@ -8,25 +8,11 @@ import random
 
 import numpy as np
 import pytest
+from support import published_graph
 
 import tinynet as tn
 from tinynet import data, neuron, nn, optim
 from tinynet.value import Value
-
-
-def published_graph(a, b):
-    """The expression of micrograd's README."""
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
-    return g
 
 
 @pytest.mark.tiny

@@ -178,24 +178,6 @@ def test_conventions(function, point, value, slopes):
 
 
 @pytest.mark.tiny
-def test_micrograd_readme_graph():
-    """The example of micrograd's README, and the three numbers printed there."""
-    a, b = Value(-4.0), Value(2.0)
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
-    g.backward()
-    assert f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}" == "24.7041 138.8338 645.5773"
-
-
-@pytest.mark.tiny
 def test_micrograd_names():
     a, b = Value(2.0, (), ""), Value(-3.0, (), "", label="b")
     c = a * b
