@@ -13,8 +13,8 @@ import tinynet as tn
 from tinynet import nn, optim
 
 
-def steps() -> dict[str, Callable[[], object]]:
-    """The same step twice, each with a model of its own."""
+def steps() -> tuple[dict[str, Callable[[], object]], Callable[[], int]]:
+    """The same step twice, each with a model of its own; and how many calls the recorded one makes, once it has run."""
     random = np.random.default_rng(0)
     x, y = tn.Tensor(random.random((32, 784), np.float32)), tn.Tensor(random.integers(0, 10, 32))
 
@@ -33,12 +33,12 @@ def steps() -> dict[str, Callable[[], object]]:
         return step
 
     eager, recorded = make(), tn.capture(make())
-    return {"eager": lambda: eager(x, y), "replayed": lambda: recorded(x, y)}
+    return {"eager": lambda: eager(x, y), "replayed": lambda: recorded(x, y)}, lambda: len(recorded.program or [])
 
 
 def main(rounds: int = 20, repeats: int = 200) -> None:
     """Time both in turn and print the medians and their ratio."""
-    contenders = steps()
+    contenders, calls = steps()
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds + 1):
         for name, step in contenders.items():
@@ -49,6 +49,7 @@ def main(rounds: int = 20, repeats: int = 200) -> None:
     medians = {name: statistics.median(taken[1:]) for name, taken in times.items()}  # the first round warms up
     for name, median in medians.items():
         print(f"{name:9} {median * 1e6:7.1f} µs a step")
+    print(f"calls     {calls():7}")
     print(f"ratio     {medians['eager'] / medians['replayed']:7.2f}")
 
 

@@ -65,6 +65,7 @@ class Adam(Optimizer):
     """
 
     memory = ("mean", "square")
+    counts_steps = True
 
     def __init__(
         self,

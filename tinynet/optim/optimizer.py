@@ -30,6 +30,7 @@ class Optimizer:
     """
 
     memory: tuple[str, ...] = ()  # the names of the arrays that the rule keeps, each as long as the parameters
+    counts_steps = False  # whether the rule also keeps ``step``, the number of steps taken
 
     def __init__(self, params: Iterable[Parameter] | None = None, *, lr: float, weight_decay: float = 0.0) -> None:
         self._flats: list[FlatParameters] = []
@@ -110,7 +111,7 @@ class Optimizer:
             dtype = "float32" if flat.data.dtype == "float16" else flat.data.dtype  # half floats count to 2,048
             self._rates.append(full((), self._lr, dtype, backend))
             memory = {name: zeros(shape, dtype=dtype, backend=backend) for name in self.memory}
-            self._states.append(memory | {"step": full((), 0.0, dtype, backend)})
+            self._states.append(memory | ({"step": full((), 0.0, dtype, backend)} if self.counts_steps else {}))
         self._remember(remembered)
 
     def _laid_out(self) -> bool:
@@ -150,7 +151,8 @@ class Optimizer:
                 g = flat.gather_grad().to(dtype=rate.dtype)
                 if self.weight_decay:
                     g = self.decay(flat.data, g, rate)
-                state["step"].add_(1)
+                if self.counts_steps:
+                    state["step"].add_(1)
                 self.update(flat.data, g, state, rate)
                 for parameter in flat.parameters:
                     parameter.overwritten()
@@ -175,7 +177,8 @@ class Optimizer:
             for parameter in flat.parameters:
                 for name in state.keys() & set(self.memory):
                     memory[f"{order[parameter]}.{name}"] = state[name].narrow(0, start, parameter.size)
-                memory[f"{order[parameter]}.step"] = state["step"]
+                if self.counts_steps:
+                    memory[f"{order[parameter]}.step"] = state["step"]
                 start += parameter.size
         return {"lr": self._lr, "memory": memory}
 
