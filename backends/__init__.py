@@ -1,4 +1,4 @@
-"""The engines. `kernels.py` holds every kernel once; the other files hold what differs, each with its reason.
+"""The engines. `kernels/` holds every kernel once; the other files hold what differs, each with its reason.
 
 Called, ``tn.backends()``, it says which of them can run here.
 """

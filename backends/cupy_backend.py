@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends import kernels
+from tinynet.backends.kernels import dense, plain, table
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
 from tinynet.modes import mode
 from tinynet.primitives import ARRAY
@@ -39,7 +39,7 @@ class DeviceMemoryError(BackendError, MemoryError):
 def matmul(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
     """x @ y; a stack of matrices times one matrix is one product of all rows."""
     if out is not None and not (out.flags.c_contiguous and out.dtype == np.promote_types(x.dtype, y.dtype)):
-        return kernels.copy(xp, matmul(xp, x, y), out=out)
+        return plain.copy(xp, matmul(xp, x, y), out=out)
     if x.ndim <= 2 or y.ndim > 2:
         return xp.matmul(x, y, out=out)
     shape = (*x.shape[:-1], y.shape[-1])
@@ -74,13 +74,13 @@ def gather(xp: Any, strays: Array, x: Array, *arrays: Array, index: tuple[Any, .
     """x[index], and a count of the indices that lie outside."""
     for array, size in zip(arrays, indexed_sizes(x.shape, index) if arrays else ()):
         count_strays(xp, strays, array, size)
-    return kernels.gather(xp, x, *arrays, index=index, out=out)
+    return plain.gather(xp, x, *arrays, index=index, out=out)
 
 
 def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: Any = None) -> Any:
     """-log softmax(x)[target] for each row, the softmax, and a count of the classes that do not exist."""
     count_strays(xp, strays, target, x.shape[1])
-    return kernels.softmax_cross_entropy(xp, x, target, out=out)
+    return dense.softmax_cross_entropy(xp, x, target, out=out)
 
 
 class CupyBackend(Backend):
@@ -101,7 +101,7 @@ class CupyBackend(Backend):
         self._probe()
         self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
         self.array_type = self.xp.ndarray
-        self.kernels = kernels.table(self.xp) | {
+        self.kernels = table(self.xp) | {
             "matmul": partial(matmul, self.xp),
             "linear": partial(linear, self.xp),
             "gather": partial(gather, self.xp, self._strays),

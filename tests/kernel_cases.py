@@ -57,6 +57,7 @@ CASES = {
         ((X, ROWS), {"index": (ARRAY,), "shape": (4, 3)}),
         ((X[:, 0], ROWS, COLUMNS), {"index": (ARRAY, ARRAY), "shape": (4, 3)}),
     ],
+    "uniform": [((np.array([7, 3]),), {"shape": (2, 5), "dtype": d}) for d in ("float32", "float64")],
     "linear": [((X, Y, Y[:, 0]), {}), ((CUBE, Y, Y[:, 0]), {}), ((X, Y, None), {})],
     "softmax": [((X,), {"dim": -1}), ((CUBE,), {"dim": 1})],
     "log_softmax": [((X,), {"dim": -1})],

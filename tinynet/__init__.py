@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinynet.checks import check_gradients, parity
     from tinynet.explain import draw
     from tinynet.explain import explain as explain
-    from tinynet.functions import arange, cat, full, maximum, minimum, ones, stack, where, zeros
+    from tinynet.functions import arange, cat, full, maximum, minimum, ones, rand, stack, where, zeros
     from tinynet.modes import no_grad, reference
     from tinynet.parameter import Parameter
     from tinynet.random import manual_seed
@@ -37,7 +37,7 @@ _HOMES = {
     "": "backends data errors explain nn optim",  # modules; backends and explain can also be called
     "checks": "check_gradients parity",
     "explain": "draw",
-    "functions": "arange cat full maximum minimum ones stack where zeros",
+    "functions": "arange cat full maximum minimum ones rand stack where zeros",
     "modes": "no_grad reference",
     "parameter": "Parameter",
     "random": "manual_seed",

@@ -21,7 +21,7 @@ Kernel = Callable[..., Any]
 REQUIRED = frozenset(
     "add sub mul div neg pow exp log sqrt sin cos abs erf sign tanh sigmoid relu leaky_relu softplus maximum minimum "
     "clip where greater greater_equal less less_equal equal not_equal sum max min argmax argmin matmul cast copy "
-    "reshape transpose broadcast_to concatenate gather scatter_add".split()
+    "reshape transpose broadcast_to concatenate gather scatter_add uniform".split()
 )
 """The kernels that every backend must have. All others are fused ones, each with a reference to fall back on.
 
@@ -34,6 +34,7 @@ Unless listed here they take arrays alone, ``add(x, y)``, ``exp(x)``, ``where(co
     reshape(x, shape=), transpose(x, axes=), broadcast_to(x, shape=), concatenate(*xs, axis=)
     gather(x, *arrays, index=)              x[index] as NumPy reads it, where each ``"array"`` is the next of the arrays
     scatter_add(g, *arrays, index=, shape=) zeros of the shape, plus g at the index; what meets adds up
+    uniform(state, shape=, dtype=)          random numbers in [0, 1); ``state``, int64 (seed, calls), counts the call
 
 A Python number may stand for an array and leaves the other's dtype as it is. Comparisons give ``bool``, ``argmax`` and
 ``argmin`` ``int64``. Inputs that do not fit raise ValueError or IndexError, which ``Tensor`` turns into a message that

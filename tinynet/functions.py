@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import primitives as p
+from tinynet import random
 from tinynet.backend import DTYPES, Backend
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.modes import mode
@@ -46,6 +47,14 @@ def arange(start: int, stop: int | None = None, step: int = 1, backend: "str | B
     chosen = get_backend(backend)
     first, last = (0, start) if stop is None else (start, stop)
     return _made(chosen.array(np.arange(first, last, step)), chosen)
+
+
+def rand(*shape: Any, dtype: str | None = None, backend: "str | Backend | None" = None) -> Tensor:
+    """Random numbers uniform in [0, 1): ``rand(2, 3)``. The same on every backend after the same ``tn.manual_seed``,
+    and drawn anew in each replay of a recorded step."""
+    chosen = get_backend(backend)
+    state = Tensor.of(random.stream(chosen), chosen)
+    return Tensor.apply(p.uniform, state, shape=_sizes(shape), dtype=dtype or chosen.default_dtype)
 
 
 def _made(array: Any, backend: Backend) -> Tensor:

@@ -53,11 +53,12 @@ class Primitive:
         self.name, self.number, self.rules, self.variadic = name, number, rules, variadic
         self.symbol = symbol or name
         self.params: dict[str, Any] = {}
+        self.jointly: Rule | None = None  # one rule for all inputs, where a fused primitive has it
 
     @property
     def differentiable(self) -> bool:
         """Whether any input has a gradient."""
-        return bool(self.rules or self.variadic)
+        return bool(self.rules or self.variadic or self.jointly)
 
     def rule(self, i: int) -> Rule | None:
         """The gradient rule of input ``i``."""
@@ -86,27 +87,6 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"Primitive({self.name!r})"
-
-
-class Fused(Primitive):
-    """The same mathematics twice: a reference made of plain primitives, which people read, and one kernel, for speed.
-
-    A backend that has no kernel of this name runs the reference (so does everything inside ``with tn.reference():``),
-    and one test, generated for every entry of ``Fused.registry``, holds the two together, values and gradients.
-
-    Args:
-        name: the kernel's name.
-        reference: ``reference(*inputs, **params)`` in Tensor operators.
-        rules: as for Primitive; after the inputs a rule is also handed the ``saved`` arrays.
-        saves: how many arrays the kernel returns after its result, kept for the gradient rules.
-    """
-
-    registry: dict[str, "Fused"] = {}
-
-    def __init__(self, name: str, reference: Rule, *rules: Rule | None, saves: int = 0) -> None:
-        super().__init__(name, None, *rules)
-        self.reference, self.saves = reference, saves
-        Fused.registry[name] = self
 
 
 def _sigmoid(x: float) -> float:
@@ -179,6 +159,7 @@ equal = Primitive("equal", operator.eq, symbol="==")
 not_equal = Primitive("not_equal", operator.ne, symbol="!=")
 argmax = Primitive("argmax", None)
 argmin = Primitive("argmin", None)
+uniform = Primitive("uniform", None)
 
 # --- arrays: sums, products, extremes --------------------------------------------------------------------------------
 sum = Primitive("sum", None, lambda g, out, x, axis: broadcast_to(g, shape=x.shape))

@@ -1,26 +1,36 @@
-"""Where models draw their numbers: a NumPy generator on the host, so that one seed gives one run on every backend."""
+"""Where models draw their numbers, so that one seed gives one run on every backend.
+
+Two sequences, begun anew together by ``manual_seed``: a NumPy generator on the host, for initial weights; and on each
+backend a *stream*, a seed and a count of the draws so far, for what a step draws each time (dropout). The kernel that
+draws advances the count, so a recorded step draws anew at each replay.
+"""
 
 from typing import Any
 
 import numpy as np
 
+from tinynet.backend import Array, Backend
 from tinynet.modes import refuse_while_recording
 
 _generator = [np.random.default_rng(0)]
+_seed = [0]
+_streams: dict[Backend, Array] = {}
+_counts: dict[str, int] = {}  # where a stream begins that has not been asked for yet
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Start the sequence of random numbers anew: initial weights, and whatever else a model draws.
+    """Start the sequences of random numbers anew: initial weights, and whatever else a model draws.
 
     Data sets and loaders have seeds of their own.
     """
     refuse_while_recording("the seed was set inside the step")
     _generator[0] = np.random.default_rng(seed)
+    _restart(int(np.random.SeedSequence(seed).generate_state(1)[0]), {})
     return _generator[0]
 
 
 def generator() -> np.random.Generator:
-    """The generator that models draw from.
+    """The generator that models draw their initial weights from.
 
     Raises:
         CaptureError: while a step is being recorded; a replay would repeat the same numbers for ever.
@@ -29,11 +39,35 @@ def generator() -> np.random.Generator:
     return _generator[0]
 
 
+def stream(backend: Backend) -> Array:
+    """The state of a backend's stream, int64 (seed, draws so far), for the kernel ``uniform``."""
+    if backend not in _streams:
+        _streams[backend] = backend.array(_state(backend))
+    return _streams[backend]
+
+
 def get_state() -> dict[str, Any]:
-    """Where the sequence stands, as plain numbers and strings."""
-    return dict(_generator[0].bit_generator.state)
+    """Where the sequences stand, as plain numbers and strings."""
+    counts = {backend.name: int(backend.numpy(state)[1]) for backend, state in _streams.items()}
+    return {**_generator[0].bit_generator.state, "stream_seed": _seed[0], "streams": _counts | counts}
 
 
 def set_state(state: dict[str, Any]) -> None:
-    """Continue the sequence from where ``get_state`` found it."""
-    _generator[0].bit_generator.state = state
+    """Continue the sequences from where ``get_state`` found them."""
+    host = dict(state)
+    seed, counts = host.pop("stream_seed", 0), host.pop("streams", {})
+    _generator[0].bit_generator.state = host
+    _restart(seed, counts)
+
+
+def _restart(seed: int, counts: dict[str, int]) -> None:
+    """Let every stream stand at its count; in place, so that recorded steps go on with it."""
+    _seed[0] = seed
+    _counts.clear()
+    _counts.update(counts)
+    for backend, state in _streams.items():
+        backend.load(_state(backend), state)
+
+
+def _state(backend: Backend) -> Any:
+    return np.array([_seed[0], _counts.get(backend.name, 0)], np.int64)

@@ -13,10 +13,11 @@ from tinynet import primitives as p
 from tinynet.backend import Array, Backend
 from tinynet.dispatch import launch, together
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
+from tinynet.fused import Fused
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
 from tinynet.modes import mode, no_grad, refuse_while_recording, switched
-from tinynet.primitives import Fused, Primitive
+from tinynet.primitives import Primitive
 from tinynet.program import VIEWS
 from tinynet.registry import get_backend
 from tinynet.staleness import recordings
@@ -102,7 +103,7 @@ class Tensor(HostExchange):
         return Tensor(data, None if host.dtype == object else host.dtype.name, backend=other.backend)
 
     @staticmethod
-    def apply(primitive: Primitive, *inputs: Any, **params: Any) -> "Tensor":
+    def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
         backend, inputs = together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
@@ -117,8 +118,10 @@ class Tensor(HostExchange):
         result = launch(backend, primitive.name, inputs, arrays, **params)
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
-            result, *kept = result
-            saved = tuple([Tensor.of(array, backend) for array in kept])
+            several = tuple([Tensor.of(array, backend) for array in result])
+            if not primitive.differentiable:
+                return several  # a kernel that finds several gradients at once
+            result, saved = result[0], several[1:]
         out = _new(Tensor)
         out.data, out.backend, out.requires_grad = result, backend, False
         if parents:
@@ -176,17 +179,21 @@ class Tensor(HostExchange):
                         f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute "
                         "the loss inside `with tn.reference():`."
                     )
+                together = node._share(node.primitive.jointly, g) if node.primitive.jointly else ()
                 for i, x in enumerate(node.inputs):
                     if isinstance(x, Tensor) and x.changed > node.made:
                         raise GradientError(
                             f"an input of {node.primitive.name}, {x.shape}, was changed in place after it was used: "
                             "its gradient would be wrong. Compute the result anew before backward()."
                         )
-                    if isinstance(x, Tensor) and x.requires_grad and (rule := node.primitive.rule(i)):
-                        share = _unbroadcast(node._share(rule, g), x.shape)
-                        arrived[x] = arrived[x] + share if x in arrived else share
+                    if isinstance(x, Tensor) and x.requires_grad:
+                        rule = node.primitive.rule(i)
+                        share = together[i] if together else rule and node._share(rule, g)
+                        if share is not None:
+                            share = _unbroadcast(share, x.shape)
+                            arrived[x] = arrived[x] + share if x in arrived else share
 
-    def _share(self, rule: Any, g: "Tensor") -> "Tensor":
+    def _share(self, rule: Any, g: "Tensor") -> Any:
         """One gradient rule of the operation that made this tensor, applied."""
         try:
             return rule(g, self, *self.inputs, *self.saved, **self.params)

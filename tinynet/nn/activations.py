@@ -3,8 +3,8 @@
 import math
 
 from tinynet.errors import TypeMismatch
+from tinynet.fused import Fused
 from tinynet.nn.module import Module
-from tinynet.primitives import Fused
 from tinynet.tensor import Tensor
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import zeros
+from tinynet.fused import Fused
 from tinynet.modes import no_grad
 from tinynet.nn import init
 from tinynet.nn.module import Module
 from tinynet.parameter import Parameter
-from tinynet.primitives import Fused
 from tinynet.tensor import Tensor
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import arange
+from tinynet.fused import Fused
 from tinynet.modes import mode
 from tinynet.nn.activations import log_softmax
 from tinynet.nn.module import Module, admitted
-from tinynet.primitives import Fused, Primitive
+from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "batchmean", "none")

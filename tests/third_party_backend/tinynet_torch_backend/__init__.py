@@ -64,6 +64,21 @@ def _scatter_add(g, *arrays, index, shape, out=None):
     return _copy(total.reshape(shape), out=out)
 
 
+def _mix(bits):
+    """The hash of tinynet's ``uniform``, in 64-bit integers, for PyTorch lacks unsigned ones of 32 bits."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = ((bits ^ (bits >> shift)) * factor) & 0xFFFFFFFF
+    return bits
+
+
+def _uniform(state, shape, dtype, out=None):
+    seed, calls = state.tolist()
+    keys = _mix(((2 * calls + torch.arange(2)) * 0x9E3779B9 + seed) & 0xFFFFFFFF)
+    bits = _mix(_mix(torch.arange(math.prod(shape)) ^ keys[0]) ^ keys[1])
+    state[1] += 1
+    return _copy(((bits >> 8) / 2**24).reshape(shape), dtype, out=out)
+
+
 TAKE_TENSORS = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.true_divide, "pow": torch.pow,
     "maximum": torch.maximum, "minimum": torch.minimum, "greater": torch.gt, "greater_equal": torch.ge,
@@ -92,6 +107,7 @@ KERNELS = {
     "broadcast_to": _view(lambda x, shape: x.expand(shape)),
     "gather": _gather,
     "scatter_add": _scatter_add,
+    "uniform": _uniform,
 }
 
 

@@ -1,45 +1,9 @@
-"""Every kernel, once, written on ``xp``, the array module (NumPy, CuPy, or whatever looks like them).
+"""The kernels that every backend must have: functions of one element, choices, copies, reductions, shapes, indexing."""
 
-A kernel takes arrays, keyword parameters and ``out``, an array to fill; it returns its result and knows nothing else.
-The first table names the kernels that the array module has ready; the functions below it are the others. What one array
-module does differently stands in that backend's own file.
-"""
-
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
+from tinynet.backends.kernels.register import Array, kernel
 from tinynet.primitives import ARRAY
-
-Array = Any
-
-READY = {
-    "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative",
-    "exp": "exp", "log": "log", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "abs": "absolute", "sign": "sign",
-    "tanh": "tanh", "maximum": "maximum", "minimum": "minimum", "matmul": "matmul",
-    "greater": "greater", "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal",
-    "equal": "equal", "not_equal": "not_equal", "argmax": "argmax", "argmin": "argmin",
-}  # fmt: skip
-
-_written: dict[str, Callable[..., Any]] = {}
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Enter a function in the table under its own name."""
-    _written[function.__name__] = function
-    return function
-
-
-def table(xp: Any) -> dict[str, Callable[..., Any]]:
-    """name -> kernel, for the array module ``xp``."""
-    ready = {name: getattr(xp, theirs) for name, theirs in READY.items()}
-    return ready | {name: partial(function, xp) for name, function in _written.items()}
-
-
-def _room(xp: Any, x: Array, out: Array) -> Array:
-    """``out``, or a new array like ``x``: somewhere to compute in place."""
-    return xp.empty(x.shape, x.dtype) if out is None else out
-
 
 # --- functions of one element -----------------------------------------------------------------------------------------
 
@@ -237,52 +201,3 @@ def scatter_add(
     else:
         out[_index(index, ())] = g
     return out
-
-
-# --- fused: each one's reference stands beside the layer that uses it -------------------------------------------------
-
-
-@kernel
-def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> Array:
-    """x Wᵀ + b."""
-    out = xp.matmul(x, w.T, out=out)
-    return out if b is None else xp.add(out, b, out=out)
-
-
-@kernel
-def softmax(xp: Any, x: Array, dim: int, out: Array = None) -> Array:
-    """e^x / Σ e^x along a dimension."""
-    out = _room(xp, x, out)
-    xp.subtract(x, xp.max(x, axis=dim, keepdims=True), out=out)
-    xp.exp(out, out=out)
-    return xp.divide(out, xp.sum(out, axis=dim, keepdims=True), out=out)
-
-
-@kernel
-def log_softmax(xp: Any, x: Array, dim: int, out: Array = None) -> Array:
-    """x - log Σ e^x along a dimension."""
-    out = _room(xp, x, out)
-    xp.subtract(x, xp.max(x, axis=dim, keepdims=True), out=out)
-    return xp.subtract(out, xp.log(xp.sum(xp.exp(out), axis=dim, keepdims=True)), out=out)
-
-
-@kernel
-def softmax_cross_entropy(xp: Any, x: Array, target: Array, out: Any = None) -> Any:
-    """-log softmax(x)[target] for each row, and the softmax itself for the gradient."""
-    losses, probabilities = out or (None, _room(xp, x, None))
-    rows = xp.arange(x.shape[0])
-    xp.subtract(x, xp.max(x, axis=1, keepdims=True), out=probabilities)
-    chosen = probabilities[rows, target]
-    xp.exp(probabilities, out=probabilities)
-    total = xp.sum(probabilities, axis=1)
-    losses = xp.subtract(xp.log(total), chosen, out=losses)
-    xp.divide(probabilities, total[:, None], out=probabilities)
-    return losses, probabilities
-
-
-@kernel
-def softmax_cross_entropy_grad(xp: Any, g: Array, target: Array, probabilities: Array, out: Array = None) -> Array:
-    """g (softmax(x) - one-hot(target)), row by row."""
-    out = copy(xp, probabilities, out=out)
-    out[xp.arange(out.shape[0]), target] -= 1
-    return xp.multiply(out, g[:, None], out=out)

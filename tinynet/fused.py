@@ -1,0 +1,28 @@
+"""Fused primitives: the same mathematics twice, once to be read and once to be fast."""
+
+from tinynet.primitives import Primitive, Rule
+
+
+class Fused(Primitive):
+    """A reference made of plain primitives, which people read, and one kernel, for speed.
+
+    A backend that has no kernel of this name runs the reference (so does everything inside ``with tn.reference():``),
+    and one test, generated for every entry of ``Fused.registry``, holds the two together, values and gradients.
+
+    Args:
+        name: the kernel's name.
+        reference: ``reference(*inputs, **params)`` in Tensor operators.
+        rules: as for Primitive; after the inputs a rule is also handed the ``saved`` arrays.
+        saves: how many arrays the kernel returns after its result, kept for the gradient rules.
+        jointly: instead of rules, one for all inputs, where their gradients share most of the work: it returns a
+            gradient, or None, for each.
+    """
+
+    registry: dict[str, "Fused"] = {}
+
+    def __init__(
+        self, name: str, reference: Rule, *rules: Rule | None, saves: int = 0, jointly: Rule | None = None
+    ) -> None:
+        super().__init__(name, None, *rules)
+        self.reference, self.saves, self.jointly = reference, saves, jointly
+        Fused.registry[name] = self
