@@ -18,9 +18,10 @@ def _gpu() -> str:
 
 
 def pytest_collection_modifyitems(items):
-    """Skip, and say why, what needs a card, PyTorch or the full MNIST files."""
+    """Skip, and say why, what needs a card, PyTorch, onnx or the full MNIST files."""
     reasons = {
         "torch": "" if importlib.util.find_spec("torch") else "PyTorch is not installed",
+        "onnx": "" if importlib.util.find_spec("onnx") else "the onnx package is not installed",
         "mnist": "" if os.environ.get("TINYNET_DATA") else "TINYNET_DATA is not set: no full MNIST",
         "gpu": _gpu() if any(item.get_closest_marker("gpu") for item in items) else "",
     }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from strict_backend import StrictCupy
 
 from tinynet import Tensor, get_backend, registry
@@ -38,6 +39,27 @@ def engine(name: str) -> Backend:
     """The backend of that name."""
     return MADE_HERE[name]() if name in MADE_HERE else get_backend(name)
 
+
+# --- drawing arguments: hypothesis chooses shapes and a seed, NumPy the numbers ---------------------------------------
+
+
+class Arguments:
+    """What a primitive is called with; floats are differentiated, integers and booleans are not."""
+
+    def __init__(self, arrays: list[Any], params: dict[str, Any] | None = None) -> None:
+        self.arrays = [x if x is None else np.asarray(x) for x in arrays]  # NumPy draws 0-d ones as bare numbers
+        self.params = params or {}
+
+    def __repr__(self) -> str:
+        return f"{self.arrays}, {self.params}"
+
+
+def smooth(random: Any, shape: tuple[int, ...]) -> Any:
+    """Any numbers."""
+    return random.uniform(-2, 2, shape)
+
+
+seeds = st.integers(0, 2**32 - 1)
 
 # --- running a function, and comparing --------------------------------------------------------------------------------
 

@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import engine, on_array_backends, on_every_backend, run, same, same_gradients, weights
+from support import (
+    Arguments,
+    engine,
+    on_array_backends,
+    on_every_backend,
+    run,
+    same,
+    same_gradients,
+    seeds,
+    smooth,
+    weights,
+)
 
 import tinynet.nn  # noqa: F401 - registers the fused primitives
 from tinynet import Tensor, check_gradients, reference
@@ -30,25 +41,8 @@ RTOL, ATOL = 1e-12, 1e-12
 # --- drawing arguments: hypothesis chooses shapes and a seed, NumPy the numbers ---------------------------------------
 
 
-class Arguments:
-    """What a primitive is called with; floats are differentiated, integers and booleans are not."""
-
-    def __init__(self, arrays: list[Any], params: dict[str, Any] | None = None) -> None:
-        self.arrays = [x if x is None else np.asarray(x) for x in arrays]  # NumPy draws 0-d ones as bare numbers
-        self.params = params or {}
-
-    def __repr__(self) -> str:
-        return f"{self.arrays}, {self.params}"
-
-
 sizes = st.integers(0, 3)
 shapes = st.lists(sizes, max_size=3).map(tuple)
-seeds = st.integers(0, 2**32 - 1)
-
-
-def smooth(random: Any, shape: tuple[int, ...]) -> Any:
-    """Any numbers."""
-    return random.uniform(-2, 2, shape)
 
 
 def positive(random: Any, shape: tuple[int, ...]) -> Any:
