@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tinynet.explain import draw
     from tinynet.explain import explain as explain
     from tinynet.functions import arange, cat, full, maximum, minimum, ones, rand, stack, where, zeros
-    from tinynet.modes import no_grad, reference
+    from tinynet.modes import detect_anomaly, no_grad, reference
     from tinynet.parameter import Parameter
     from tinynet.random import manual_seed
     from tinynet.recording import capture
@@ -38,7 +38,7 @@ _HOMES = {
     "checks": "check_gradients parity",
     "explain": "draw",
     "functions": "arange cat full maximum minimum ones rand stack where zeros",
-    "modes": "no_grad reference",
+    "modes": "detect_anomaly no_grad reference",
     "parameter": "Parameter",
     "random": "manual_seed",
     "recording": "capture",

@@ -5,6 +5,7 @@
     ├── TypeMismatch          a value of the wrong type or dtype      (also a TypeError)
     ├── ArgumentError         an argument outside what is allowed     (also a ValueError)
     ├── DomainError           log of a non-positive number, 0 ** -1   (also an ArithmeticError, a ValueError)
+    ├── NonFiniteError        nan or inf, inside tn.detect_anomaly()  (also an ArithmeticError)
     ├── GradientError         backward where there is nothing to walk (also a RuntimeError)
     ├── BackendError          anything about an engine                (also a RuntimeError)
     │   ├── BackendUnavailable    it cannot run here: the reason and the fix
@@ -40,6 +41,10 @@ class ArgumentError(TinynetError, ValueError):
 
 class DomainError(TinynetError, ArithmeticError, ValueError):
     """A function was asked for a value where it has none."""
+
+
+class NonFiniteError(TinynetError, ArithmeticError):
+    """A number that is not finite, where a layer was asked to look for one."""
 
 
 class GradientError(TinynetError, RuntimeError):

@@ -1,5 +1,5 @@
 """Each thread's own switches: whether operations remember how their results were made, whether fused kernels stand in
-for their references, and which program is being recorded, if any."""
+for their references, whether layers look for numbers that are not finite, and which program is being recorded."""
 
 import threading
 from collections.abc import Iterator
@@ -29,6 +29,7 @@ class Recorder(Protocol):
 class _Mode(threading.local):
     remember = True
     fused = True
+    anomaly = False
     recorder: Recorder | None = None
 
 
@@ -60,3 +61,12 @@ def no_grad() -> Any:
 def reference() -> Any:
     """Inside ``with tn.reference():`` every fused primitive runs as the plain operations that define it."""
     return switched(fused=False)
+
+
+def detect_anomaly() -> Any:
+    """Inside ``with tn.detect_anomaly():`` every layer looks for nan and inf in its input, its output and the gradient
+    that comes back, and raises a NonFiniteError that names the first layer to see one.
+
+    Looking costs a pass over every array and, on a GPU, waits for it; steps run eagerly, since a replay cannot look.
+    """
+    return switched(anomaly=True)

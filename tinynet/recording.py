@@ -99,7 +99,7 @@ class Captured:
             return self.function(*arguments)  # a part of the step that is being recorded
         if len(self._recordings) > MOST:
             self._recordings.clear()
-        signature = (mode.remember, mode.fused, *[self._signature(a) for a in arguments])
+        signature = (mode.remember, mode.fused, mode.anomaly, *[self._signature(a) for a in arguments])
         try:
             known = self._recordings.setdefault(signature, [])
         except TypeError as error:

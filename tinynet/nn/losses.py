@@ -1,15 +1,18 @@
-"""Losses: one number that says how wrong a batch of predictions is.
+"""Losses: one number that says how wrong a batch of predictions is. Here those of classification; ``regression.py`` has
+the others.
 
 Each takes (prediction, target). A list or array as target moves to where the prediction is. ``reduction`` says what
 becomes of the examples' losses: ``"mean"`` over all elements, ``"sum"``, ``"batchmean"`` (the sum over each example's
 elements, the mean over examples), or ``"none"``.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
-from tinynet.functions import arange
+from tinynet.functions import arange, where
 from tinynet.fused import Fused
 from tinynet.modes import mode
 from tinynet.nn.activations import log_softmax
@@ -25,9 +28,11 @@ class Loss(Module):
 
     Attributes:
         threshold: above which a single output means class 1.
+        dim: the dimension of a prediction along which its classes lie.
     """
 
     threshold = 0.5
+    dim = 1  # where the classes lie
 
     def __init__(self, reduction: str = "mean") -> None:
         if not isinstance(reduction, str):
@@ -63,14 +68,20 @@ class Loss(Module):
         single = prediction.ndim < 2 or prediction.shape[1] == 1
         return (target > 0).to(dtype="int64").reshape(-1) if single else target.reshape(-1)
 
+    def counted(self, target: Tensor) -> Tensor | None:
+        """Which parts of a target count, where the loss leaves some out; None where all do."""
+        return None
+
     def check_target(self, prediction: Tensor, target: Any) -> None:
         """Refuse a class that the prediction has no output for, while looking is cheap: on the host, not recorded."""
-        if prediction.ndim != 2 or prediction.shape[1] < 2 or getattr(target, "ndim", 1) != 1:
+        known = prediction.shape[self.dim] if prediction.ndim > 1 else 1
+        if known < 2 or getattr(target, "ndim", 1) != prediction.ndim - 1:
             return
-        target, known = _looked_at(target), prediction.shape[1]
-        if target.ndim == 1 and target.size and not target.is_floating_point():
-            classes = target.numpy()
-            if not 0 <= classes.min() <= classes.max() < known:
+        target = _looked_at(target)
+        if target.ndim == prediction.ndim - 1 and target.size and not target.is_floating_point():
+            counts, classes = self.counted(target), target.numpy()
+            classes = classes if counts is None else classes[counts.numpy()]
+            if classes.size and not 0 <= classes.min() <= classes.max() < known:
                 raise ArgumentError(
                     f"{type(self).__name__} got classes {classes.min()} … {classes.max()}; a model with {known} "
                     f"outputs knows classes 0 … {known - 1}."
@@ -90,8 +101,7 @@ class Loss(Module):
             return target.to(dtype=prediction.dtype)
         if prediction.ndim == 2 and target.ndim == 1 and len(target) == len(prediction):
             if not target.is_floating_point() and prediction.shape[1] > 1:
-                columns = arange(prediction.shape[1], backend=target.backend)
-                return (target.unsqueeze(1) == columns).to(dtype=prediction.dtype)
+                return _one_hot(target, prediction)
             if prediction.shape[1] == 1:
                 return target.unsqueeze(1).to(dtype=prediction.dtype)
         raise ShapeError(
@@ -102,32 +112,6 @@ class Loss(Module):
     def extra_repr(self) -> str:
         """The reduction, where it is not the mean."""
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
-
-
-class MSELoss(Loss):
-    """The mean squared error, mean (ŷ - y)². Shapes: prediction and target alike."""
-
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(batch, …), (batch, …) -> one number."""
-        return self._reduce((prediction - self._matched(prediction, target)) ** 2, prediction)
-
-
-class SumSquaredResiduals(MSELoss):
-    """Σ (ŷ - y)², the sum of squared residuals that a line is fitted by."""
-
-    def __init__(self) -> None:
-        super().__init__("sum")
-
-
-class QuadraticCost(Loss):
-    """C = 1/(2n) Σₓ ‖y(x) - a‖², n examples. Classes are taken as one-hot rows. Source: Nielsen, chapter 1."""
-
-    def __init__(self) -> None:
-        super().__init__("batchmean")
-
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(batch, outputs), (batch, outputs) or (batch,) -> one number."""
-        return self._reduce((prediction - self._matched(prediction, target)) ** 2 * 0.5, prediction)
 
 
 def _softmax_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
@@ -147,36 +131,102 @@ softmax_cross_entropy = Fused(
 class CrossEntropyLoss(Loss):
     """-log softmax(x)[class], on logits: the model ends without a Softmax.
 
-    Shapes: prediction (batch, classes); target (batch,) integers below classes, or (batch, classes) probabilities.
+    Shapes: prediction (batch, classes) or, with a class for each pixel or step, (batch, classes, …); target (batch, …)
+    integers below classes, or probabilities in the prediction's own shape.
 
     Args:
         label_smoothing: ε in 0 … 1; the target becomes (1 - ε) · target + ε / classes.
+        weight: a number for each class, by which its losses count; a mean over class numbers divides by their sum.
+        ignore_index: a class number that does not count, such as padding. None leaves nothing out (PyTorch: -100).
+        dim: where the classes lie: 1, or -1 for (batch, steps, classes) as language models give them.
 
     Raises:
         ArgumentError: a class number outside 0 … classes - 1, where the target can be looked at: on the host, outside a
             recorded step.
     """
 
-    def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        *,
+        weight: Sequence[float] | None = None,
+        ignore_index: int | None = None,
+        dim: int = 1,
+    ) -> None:
         super().__init__(reduction)
         if not 0 <= label_smoothing <= 1:
             raise ArgumentError(f"CrossEntropyLoss({label_smoothing=}): it must lie between 0 and 1.")
-        self.label_smoothing = label_smoothing
+        if dim not in (1, -1):
+            raise ArgumentError(f"CrossEntropyLoss({dim=}): classes lie in dimension 1 or -1.")
+        self.label_smoothing, self.ignore_index, self.dim = label_smoothing, ignore_index, dim
+        self.weight = None if weight is None else tuple(float(w) for w in weight)
+
+    def classes(self, prediction: Tensor) -> Tensor:
+        """The class with the largest output, for each example, pixel or step."""
+        return prediction.argmax(self.dim)
+
+    def target_classes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The classes that a target names, as numbers or as probabilities."""
+        return target if target.ndim < prediction.ndim else target.argmax(self.dim)
+
+    def counted(self, target: Tensor) -> Tensor | None:
+        """All but ``ignore_index``."""
+        return None if self.ignore_index is None or target.is_floating_point() else target != self.ignore_index
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(batch, classes), (batch,) or (batch, classes) -> one number."""
-        if prediction.ndim != 2:
+        """(batch, classes, …), (batch, …) or (batch, classes, …) -> one number."""
+        if prediction.ndim < 2:
             raise ShapeError(f"CrossEntropyLoss needs logits (batch, classes); got {prediction.shape}.")
-        if target.ndim == 1 and not target.is_floating_point() and not self.label_smoothing:
-            if len(target) != len(prediction):
-                raise ShapeError(f"CrossEntropyLoss got {len(prediction)} predictions and {len(target)} targets.")
-            classes = target.to(dtype="int64") if target.dtype == "bool" else target  # as an index, bools choose rows
-            losses = softmax_cross_entropy(prediction, classes)
+        logits, count = self._rows(prediction), prediction.shape[self.dim]
+        shape = list(prediction.shape)
+        del shape[self.dim]
+        if self.weight is not None and len(self.weight) != count:
+            raise ShapeError(f"CrossEntropyLoss(weight=) has {len(self.weight)} numbers for {count} classes.")
+        if target.shape == prediction.shape:
+            losses, share = self._against(logits, self._rows(target).to(dtype=logits.dtype)), None
+        elif target.shape == tuple(shape) and not target.is_floating_point():
+            losses, share = self._against_classes(logits, target.reshape(-1))
         else:
-            smooth = self.label_smoothing
-            wanted = self._matched(prediction, target) * (1 - smooth) + smooth / prediction.shape[1]
-            losses = -(wanted * log_softmax(prediction, dim=-1)).sum(1)
-        return self._reduce(losses, prediction)
+            raise ShapeError(
+                f"CrossEntropyLoss got predictions {prediction.shape} and targets {target.shape} {target.dtype}; it "
+                f"needs classes {tuple(shape)} as integers, or probabilities {prediction.shape}."
+            )
+        if self.reduction == "mean" and share is not None:
+            return losses.sum() / share.sum()
+        return self._reduce(losses.reshape(shape), prediction)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """(batch, classes, …) -> (all examples, pixels or steps, classes)."""
+        if self.dim == 1 and x.ndim > 2:
+            x = x.permute(0, *range(2, x.ndim), 1)
+        return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+    def _against(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Each row's loss against probabilities (rows, classes)."""
+        wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
+        if self.weight is not None:
+            wanted = wanted * self._weights(logits)
+        return -(wanted * log_softmax(logits, dim=-1)).sum(1)
+
+    def _against_classes(self, logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Each row's loss against a class number, and how much the row counts; None where all count alike."""
+        classes = classes.to(dtype="int64") if classes.dtype == "bool" else classes  # as an index, bools choose rows
+        counts = self.counted(classes)
+        if counts is not None:
+            classes = where(counts, classes, 0)
+        if self.weight is None and not self.label_smoothing:
+            losses, share = softmax_cross_entropy(logits, classes), None
+        else:
+            losses = self._against(logits, _one_hot(classes, logits))
+            share = None if self.weight is None else self._weights(logits)[classes]
+        if counts is not None:
+            losses, counts = where(counts, losses, 0), counts.to(dtype=losses.dtype)
+            share = counts if share is None else share * counts
+        return losses, share
+
+    def _weights(self, logits: Tensor) -> Tensor:
+        return Tensor(list(self.weight or ()), logits.dtype, backend=logits.backend)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -233,6 +283,12 @@ class HingeLoss(Loss):
 def l2_penalty(model: Module, weight: float) -> Any:
     """λ/2 Σ w² over a model's weights (not its biases), to be added to a loss."""
     return sum((w * w).sum() for w in model.parameters() if w.ndim > 1) * (weight / 2)
+
+
+def _one_hot(classes: Tensor, prediction: Tensor) -> Tensor:
+    """(rows,) class numbers -> (rows, classes) of 0 and 1, in the prediction's element type."""
+    columns = arange(prediction.shape[1], backend=classes.backend)
+    return (classes.unsqueeze(1) == columns).to(dtype=prediction.dtype)
 
 
 def _looked_at(target: Any) -> Tensor:

@@ -11,6 +11,7 @@ from tinynet.backend import DTYPES, Backend
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
 from tinynet.modes import mode, no_grad, refuse_while_recording
+from tinynet.nn.anomaly import examine, watch_gradient
 from tinynet.nn.summary import Summary, summarise
 from tinynet.parameter import Parameter
 from tinynet.registry import get_backend
@@ -74,13 +75,21 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """``forward``, with lists and NumPy arrays moved to where the parameters are, and the hooks run."""
-        output = self.forward(*[x if isinstance(x, Tensor) else self._admit(x) for x in inputs], **options)
+        given = [x if isinstance(x, Tensor) else self._admit(x) for x in inputs]
+        if mode.anomaly and (self.own_parameters() or not any(True for _ in self.children())):
+            examine(self.described(), "its input", given)
+        output = self.forward(*given, **options)
         if self._forward_hooks or self._gradient_hooks:
             output = self._run_hooks(inputs, output)
+        if mode.anomaly:
+            examine(self.described(), "its output", output)
+            watch_gradient(self.described(), output)
         return output
 
     def _admit(self, x: Any) -> Any:
         """A model's input comes from the host: lists and NumPy arrays move to where the parameters are."""
+        if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
+            return x  # a state of several parts
         if isinstance(x, Tensor) or not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
             return x
         here = next(self.parameters(), None)
@@ -136,6 +145,10 @@ class Module:
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter, once."""
         return (part for _, part in self.named_parameters())
+
+    def own_parameters(self) -> list[Parameter]:
+        """The parameters that this module holds itself, not in the modules inside it."""
+        return [part for part in vars(self).values() if isinstance(part, Parameter)]
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
         """Hold a tensor that is state but not trained (a running mean): saved with the model, moved with it."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from tinynet.errors import ArgumentError
 from tinynet.functions import zeros
 from tinynet.modes import no_grad
-from tinynet.parameter import Parameter
 
 if TYPE_CHECKING:
     from tinynet.nn.module import Module
@@ -52,7 +51,7 @@ class Summary:
 
 def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Summary:
     """Run a batch of one zero through the model, in evaluation, and note what comes out of each layer."""
-    layers = [(name, m, _own(m)) for name, m in model.named_modules()]
+    layers = [(name, m, m.own_parameters()) for name, m in model.named_modules()]
     layers = [(name, m, own) for name, m, own in layers if own or not any(True for _ in m.children())]
     if input_shape is None:
         first_leaf = next(m for m in model.modules() if not any(True for _ in m.children()))
@@ -88,8 +87,3 @@ def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Sum
         sum(p.size for p in parameters if p.requires_grad),
         sum(p.size * int(p.dtype.removeprefix("float")) // 8 for p in parameters),
     )
-
-
-def _own(module: "Module") -> list[Parameter]:
-    """The parameters that a module holds itself, not in the modules inside it."""
-    return [part for part in vars(module).values() if isinstance(part, Parameter)]

@@ -17,13 +17,21 @@ Metric = Callable[[Loss, Tensor, Tensor], Tensor]
 
 
 def accuracy(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
-    """How many examples are put in their class."""
-    return (loss.classes(prediction) == loss.target_classes(prediction, target)).sum()
+    """How many examples are put in their class; where an example has many pixels or steps, each counts its part."""
+    return _examples(loss, loss.classes(prediction) == loss.target_classes(prediction, target), target)
 
 
 def error(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
-    """How many examples are put in a wrong class."""
-    return (loss.classes(prediction) != loss.target_classes(prediction, target)).sum()
+    """How many examples are put in a wrong class; where an example has many pixels or steps, each counts its part."""
+    return _examples(loss, loss.classes(prediction) != loss.target_classes(prediction, target), target)
+
+
+def _examples(loss: Loss, found: Tensor, target: Tensor) -> Tensor:
+    """Of how many examples something was found, counting only what the loss counts."""
+    counted = loss.counted(target)
+    if counted is not None:
+        return (found * counted).sum() / counted.sum() * len(target)
+    return found.sum() if found.size == len(target) else found.sum() * (len(target) / max(found.size, 1))
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "error": error}

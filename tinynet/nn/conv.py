@@ -1,0 +1,215 @@
+"""Convolution, over sequences and images, and its transpose, which goes from small images to large ones."""
+
+import math
+from typing import Any
+
+from tinynet import primitives as p
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.functions import zeros
+from tinynet.fused import Fused
+from tinynet.nn import init
+from tinynet.nn.module import Module
+from tinynet.nn.windows import Padding, Pair, check_image, pad, padded_size, places, sizes, span, windows
+from tinynet.parameter import Parameter
+from tinynet.primitives import ARRAY, Primitive
+from tinynet.tensor import Tensor
+
+
+def _conv2d(
+    x: Tensor, w: Tensor, b: Tensor | None, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Tensor:
+    """Each window of the image as a column, times the weights as a matrix."""
+    outputs, _, *kernel = w.shape
+    columns = windows(x, (kernel[0], kernel[1]), stride, padding, dilation)
+    batch, *_, height, width = columns.shape
+    columns = columns.reshape(batch, groups, math.prod(columns.shape[1:4]) // groups, height * width)
+    out = w.reshape(groups, outputs // groups, -1) @ columns
+    return _shifted(out.reshape(batch, outputs, height, width), b)
+
+
+def _conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> Tensor:
+    """Each pixel times the weights makes a window; where windows meet, they add up."""
+    (batch, inputs, height, width), (_, outputs, *kernel) = x.shape, w.shape
+    columns = w.reshape(groups, inputs // groups, -1).mT @ x.reshape(batch, groups, inputs // groups, height * width)
+    columns = columns.reshape(batch, groups * outputs, *kernel, height, width)
+    rows, cols = places(x, (kernel[0], kernel[1]), (height, width), stride, dilation)
+    (top, bottom), (left, right) = padding
+    shape = (batch, groups * outputs, top + size[0] + bottom, left + size[1] + right)
+    everywhere = (slice(None), slice(None), ARRAY, ARRAY)
+    out = Tensor.apply(p.scatter_add, columns, rows, cols, index=everywhere, shape=shape)
+    return _shifted(out[:, :, top : top + size[0], left : left + size[1]], b)
+
+
+def _shifted(x: Tensor, b: Tensor | None) -> Tensor:
+    return x if b is None else x + b.reshape(-1, 1, 1)
+
+
+# Each is the other's gradient with respect to the image. The gradient with respect to the weights has the images on its
+# two sides and is linear in both, so that it goes back to the first two in its turn.
+conv2d = Fused(
+    "conv2d",
+    _conv2d,
+    lambda g, out, x, w, b, **window: conv_transpose2d(g, w, None, size=x.shape[2:], **window),
+    lambda g, out, x, w, b, **window: conv2d_weight_grad(g, x, kernel_size=w.shape[2:], **window),
+    lambda g, out, x, w, b, **window: g.sum((0, 2, 3)),
+)
+conv_transpose2d = Fused(
+    "conv_transpose2d",
+    _conv_transpose2d,
+    lambda g, out, x, w, b, size, **window: _like(conv2d(g, w, None, **window), x),
+    lambda g, out, x, w, b, size, **window: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **window),
+    lambda g, out, x, w, b, size, **window: g.sum((0, 2, 3)),
+)
+conv2d_weight_grad = Primitive(
+    "conv2d_weight_grad",
+    None,
+    lambda g, out, y, x, kernel_size, **window: _like(conv2d(x, g, None, **window), y),
+    lambda g, out, y, x, kernel_size, **window: conv_transpose2d(y, g, None, size=x.shape[2:], **window),
+)
+
+
+def _like(x: Tensor, y: Tensor) -> Tensor:
+    """x without the rows and columns that y has not: a window may fit into what output_padding added."""
+    return x if x.shape == y.shape else x[:, :, : y.shape[2], : y.shape[3]]
+
+
+class _Convolution(Module):
+    """What the layers here share: their settings and weights, and images with or without a batch."""
+
+    directions = 2
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        bias: bool,
+        transposed: bool = False,
+    ) -> None:
+        name, n = type(self).__name__, self.directions
+        for what, size in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+            sizes(name, what, size, 1, 1)
+        self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
+        if in_channels % groups or out_channels % groups:
+            raise ArgumentError(
+                f"{name}({in_channels}, {out_channels}, groups={groups}): groups must divide both numbers of channels."
+            )
+        self.kernel_size = sizes(name, "kernel_size", kernel_size, 1, n)
+        self.stride = sizes(name, "stride", stride, 1, n)
+        self.dilation = sizes(name, "dilation", dilation, 1, n)
+        self.padding = padding if isinstance(padding, str) else sizes(name, "padding", padding, 0, n)
+        self._padding = self._borders()
+        first, second = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        self.weight = Parameter(zeros((first, second // groups, *self.kernel_size)))
+        self.bias = Parameter(zeros(out_channels)) if bias else None
+        bound = 1 / math.prod(self.weight.shape[1:]) ** 0.5
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def _borders(self) -> tuple[Pair, ...]:
+        """The padding before and after, in each direction."""
+        if not isinstance(self.padding, str):
+            return tuple((n, n) for n in self.padding)
+        if self.padding == "valid":
+            return ((0, 0),) * self.directions
+        if self.padding != "same" or any(s != 1 for s in self.stride):
+            raise ArgumentError(
+                f"{type(self).__name__}(padding={self.padding!r}, stride={self.stride}): padding is numbers, 'valid', "
+                "or, with stride 1, 'same'."
+            )
+        totals = [d * (k - 1) for k, d in zip(self.kernel_size, self.dilation)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+
+    def _window(self) -> dict[str, Any]:
+        """The settings as the functions take them, over images."""
+        return {"stride": self.stride, "padding": self._padding, "dilation": self.dilation, "groups": self.groups}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, …) -> (batch, out_channels, …), or both without the batch."""
+        if not isinstance(x, Tensor):
+            raise TypeMismatch(f"{self.described()} needs a tensor or an array; got {type(x).__name__}: {x!r:.60}.")
+        channel = x.ndim - self.directions - 1
+        if channel not in (0, 1) or x.shape[channel] != self.in_channels:
+            place = ("length",) if self.directions == 1 else ("height", "width")
+            needed = ", ".join(("batch", str(self.in_channels), *place))
+            raise ShapeError(
+                f"{self.described()} needs ({needed}); got {x.shape}. Give each example its shape first: "
+                f"x.reshape(-1, {needed.removeprefix('batch, ')})."
+            )
+        x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
+        return self._convolve(x) if channel else self._convolve(x.unsqueeze(0)).squeeze(0)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """The channels and the kernel, and what differs from the defaults."""
+
+        def short(value: Any) -> str:
+            return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
+
+        usual = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        shown = [short(self.kernel_size)]
+        shown += [f"{k}={short(v)}" for k, v in vars(self).items() if k in usual and short(v) != str(usual[k])]
+        shown += ["bias=False"] if self.bias is None else []
+        return ", ".join((str(self.in_channels), str(self.out_channels), *shown))
+
+
+class Conv2d(_Convolution):
+    """A window of weights slides over an image; each output pixel is the weighted sum of what it sees, plus b.
+
+    out[o, i, j] = b[o] + Σ w[o, c, k, l] · x[c, i · stride + k · dilation, j · stride + l · dilation], over the
+    channels c and the kernel's rows k and columns l; x stands in a border of zeros.
+
+    Shapes: (batch, in_channels, height, width) -> (batch, out_channels, height', width') with
+    height' = ⌊(height + 2 padding - dilation (kernel_size - 1) - 1) / stride⌋ + 1; the batch may be missing.
+    ``weight`` is (out_channels, in_channels / groups, kernel rows, kernel columns).
+
+    Args:
+        in_channels, out_channels: the number of channels that come in, and of filters.
+        kernel_size, stride, padding, dilation: a number, or one each for rows and columns.
+        padding: also ``"valid"`` (none) and ``"same"`` (the output is as large as the input; stride 1 alone).
+        groups: channels in this many groups, each filter seeing one of them.
+        bias: whether to add b.
+
+    Weights and biases start uniform in ±1/√(in_channels / groups · kernel pixels), as in PyTorch.
+
+    Raises:
+        ArgumentError: settings that make no sense, groups that do not divide the channels.
+        ShapeError: another number of channels or dimensions, or a kernel larger than the padded image.
+
+    Source: LeCun et al., *Gradient-based learning applied to document recognition*, 1998.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        window = self._window()
+        check_image(self, x, self.kernel_size, self._padding, self.dilation)
+        return conv2d(x, self.weight, self.bias, **window)
