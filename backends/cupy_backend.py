@@ -2,11 +2,11 @@
 
 - ``matmul`` fills an ``out`` of the product's own type, laid out row by row, and no other: others are filled by a copy.
   A stack of matrices times one matrix is computed as one product; CuPy would copy the one for each of the stack.
-- Integer arrays as indices wrap round where they lie outside a dimension, and nothing is said. So ``gather`` and
-  ``softmax_cross_entropy`` count such indices in an array on the device, and no number leaves the device before that
-  count has been looked at. Looking at each call would make the host wait at each call, and a replayed step, whose batch
-  is another one every time, could not look at all. Counting waits for nothing and serves both. ``scatter_add`` mirrors
-  an indexing that has been counted.
+- Integer arrays as indices wrap round where they lie outside a dimension, and nothing is said. So ``gather``,
+  ``embedding`` and ``softmax_cross_entropy`` count such indices in an array on the device, and no number leaves the
+  device before that count has been looked at. Looking at each call would make the host wait each time, and a replayed
+  step, whose batch is another one every time, could not look at all. Counting waits for nothing and serves both.
+  ``scatter_add`` mirrors an indexing that has been counted.
 - ``shares_memory`` compares address ranges, which the host knows; CuPy's exact answer would be computed on the device.
 - NumPy arrays among device arrays are refused by CuPy and, with a better message, by Tensor. So they come in through
   ``array`` and ``load``, converted to their final type on the host and row by row, and leave through ``numpy``.
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.kernels import dense, plain, table
+from tinynet.backends.kernels import dense, plain, recurrent, table
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
 from tinynet.modes import mode
 from tinynet.primitives import ARRAY
@@ -55,10 +55,10 @@ def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> A
     return out if b is None else xp.add(out, b, out=out)
 
 
-def count_strays(xp: Any, strays: Array, index: Array, size: int) -> None:
-    """Add to ``strays`` how many numbers of an index lie outside a dimension of that size."""
+def count_strays(xp: Any, strays: Array, index: Array, least: int, size: int) -> None:
+    """Add to ``strays`` how many numbers of an index lie below ``least``, or outside a dimension of that size."""
     index = index.astype("int64", copy=False)  # a small unsigned type cannot be compared with -size
-    xp.add(strays, xp.count_nonzero((index < -size) | (index >= size)), out=strays)
+    xp.add(strays, xp.count_nonzero((index < least) | (index >= size)), out=strays)
 
 
 def indexed_sizes(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[int]:
@@ -73,14 +73,20 @@ def indexed_sizes(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[int]:
 def gather(xp: Any, strays: Array, x: Array, *arrays: Array, index: tuple[Any, ...], out: Array = None) -> Array:
     """x[index], and a count of the indices that lie outside."""
     for array, size in zip(arrays, indexed_sizes(x.shape, index) if arrays else ()):
-        count_strays(xp, strays, array, size)
+        count_strays(xp, strays, array, -size, size)
     return plain.gather(xp, x, *arrays, index=index, out=out)
 
 
 def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: Any = None) -> Any:
     """-log softmax(x)[target] for each row, the softmax, and a count of the classes that do not exist."""
-    count_strays(xp, strays, target, x.shape[1])
+    count_strays(xp, strays, target, 0, x.shape[1])
     return dense.softmax_cross_entropy(xp, x, target, out=out)
+
+
+def embedding(xp: Any, strays: Array, weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
+    """The rows that an index names, and a count of the numbers that name none."""
+    count_strays(xp, strays, index, 0, weight.shape[0])
+    return recurrent.embedding(xp, weight, index, padding_idx, out=out)
 
 
 class CupyBackend(Backend):
@@ -106,6 +112,7 @@ class CupyBackend(Backend):
             "linear": partial(linear, self.xp),
             "gather": partial(gather, self.xp, self._strays),
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
+            "embedding": partial(embedding, self.xp, self._strays),
         }
         super().__init__()
 

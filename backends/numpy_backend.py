@@ -1,6 +1,6 @@
-"""NumPy on the CPU: the kernels as they stand, but for one.
+"""NumPy on the CPU: the kernels as they stand, but for two.
 
-A class below 0, which NumPy would count from the end, is refused; in a replayed step nothing else would look.
+A class or a row below 0, which NumPy would count from the end, is refused; in a replayed step nothing else would look.
 """
 
 from typing import Any
@@ -20,11 +20,18 @@ def _softmax_cross_entropy(x: Array, target: Array, out: Any = None) -> Any:
     return _KERNELS["softmax_cross_entropy"](x, target, out=out)
 
 
+def _embedding(weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
+    if index.size and not 0 <= index.min() <= index.max() < len(weight):
+        stray = index.min() if index.min() < 0 else index.max()
+        raise ArgumentError(f"embedding got index {stray}; rows are 0 … {len(weight) - 1}.")
+    return _KERNELS["embedding"](weight, index, padding_idx, out=out)
+
+
 class NumpyBackend(Backend):
     """Arrays in main memory, kernels by NumPy and its BLAS."""
 
     name = "numpy"
-    kernels = _KERNELS | {"softmax_cross_entropy": _softmax_cross_entropy}
+    kernels = _KERNELS | {"softmax_cross_entropy": _softmax_cross_entropy, "embedding": _embedding}
     array_type = np.ndarray
 
     def wrap(self, result: Any) -> Array:

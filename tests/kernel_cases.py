@@ -13,6 +13,14 @@ CUBE = rng.normal(size=(2, 4, 3))
 MASK = X > 0
 ROWS, COLUMNS = np.array([3, 0, 3, -1]), np.array([0, 2, 0, 1], "uint8")
 TARGET = np.array([2, 0, 1, 1])
+KEYS = rng.normal(size=(2, 4, 4))
+GATES, W_HH = rng.normal(size=(2, 4, 12)), rng.normal(size=(12, 3))
+IMAGES, FILTERS, MAPS = (rng.normal(size=s) for s in ((2, 2, 7, 4), (4, 2, 3, 2), (2, 4, 2, 4)))
+WINNERS = np.arange(64, dtype="uint8").reshape(2, 4, 2, 4) % 4
+WINDOW = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (2, 1)}
+POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+OVERLAPPING = {"kernel_size": (3, 2), "stride": (2, 1), "padding": ((0, 1), (1, 0))}
+PADDING = CUBE[..., :1] > 0  # (steps, batch, 1)
 
 BINARY = ("add", "sub", "mul", "div", "maximum", "minimum")
 UNARY = ("neg", "exp", "sin", "cos", "abs", "erf", "sign", "tanh", "sigmoid", "relu", "softplus")
@@ -63,6 +71,43 @@ CASES = {
     "log_softmax": [((X,), {"dim": -1})],
     "softmax_cross_entropy": [((X, TARGET), {}), ((X, TARGET.astype("uint8")), {})],
     "softmax_cross_entropy_grad": [((P[:, 0], TARGET, np.abs(Y)), {})],
+    "rnn": [((CUBE, X, W_HH[:3], m), {"nonlinearity": n}) for m in (None, PADDING) for n in ("tanh", "relu")],
+    "rnn_grad": [((CUBE[::-1], CUBE, X, W_HH[:3], m, CUBE), {}) for m in (None, PADDING)],
+    "lstm": [((GATES, X, Y, W_HH, m), {}) for m in (None, PADDING)],
+    "lstm_grad": [((np.stack([CUBE, -CUBE]),) * 2 + (X, Y, W_HH, m, GATES, CUBE), {}) for m in (None, PADDING)],
+    "gru": [((GATES[..., :9], X, W_HH[:9], b, m), {}) for m, b in ((None, W_HH[:9, 0]), (PADDING, None))],
+    "gru_grad": [((CUBE, -CUBE, X, W_HH[:9], m, GATES[..., :9], CUBE), {}) for m in (None, PADDING)],
+    "embedding": [((X, COLUMNS), {"padding_idx": None}), ((X, TARGET.reshape(2, 2)), {"padding_idx": 1})],
+    "conv2d": [((IMAGES, FILTERS, b), {**WINDOW, "groups": 1}) for b in (None, Y[:, 0])]
+    + [((IMAGES, FILTERS[:, :1], None), {**WINDOW, "groups": 2})],
+    "conv_transpose2d": [((MAPS, FILTERS, b), {"size": (7, 4), **WINDOW, "groups": 1}) for b in (None, Y[0, :2])],
+    "conv2d_weight_grad": [((MAPS, IMAGES), {"kernel_size": (3, 2), **WINDOW, "groups": groups}) for groups in (1, 2)],
+    "max_pool2d": [((IMAGES,), {"kernel_size": (2, 3), **WINDOW}), ((np.round(IMAGES),), POOL | {"dilation": (1, 1)})],
+    "max_pool2d_grad": [
+        ((MAPS, WINNERS), {"size": (7, 4), "kernel_size": (3, 2), **WINDOW}),
+        ((MAPS[..., :2], WINNERS[..., :2]), {"size": (5, 4), **POOL, "dilation": (1, 1)}),
+    ],
+    "sum_pool2d": [((IMAGES,), POOL), ((IMAGES,), OVERLAPPING)],
+    "sum_pool2d_grad": [((MAPS[..., :2],), {"size": (5, 4), **POOL}), ((MAPS,), {"size": (5, 4), **OVERLAPPING})],
+    "normalise": [
+        ((CUBE, Y[0], Y[1]), {"axes": (2,), "eps": 1e-5}),
+        ((CUBE, Y[:, :1], None), {"axes": (0, 2), "eps": 1e-5}),
+    ],
+    "normalise_grad": [
+        ((CUBE[::-1], CUBE, Y[0], CUBE[..., :1], P[:, :1]), {"axes": (2,), "eps": 1e-5}),
+        ((CUBE[::-1], CUBE, None, CUBE[:1, :, :1], P[:, :1]), {"axes": (0, 2), "eps": 1e-5}),
+    ],
+    "attention": [
+        ((CUBE, CUBE[:, ::-1], KEYS, m, k), {"causal": c, "scale": 0.5})
+        for m, k, c in ((None, None, False), (KEYS > -1, None, True), (KEYS, KEYS > 0, True))
+    ],
+    "attention_grad": [
+        ((CUBE, -CUBE, CUBE, CUBE[:, ::-1], CUBE, k, np.abs(KEYS), np.abs(KEYS[..., :1])), {"scale": 0.5})
+        for k in (None, KEYS > 0)
+    ],
+    "rotary": [((KEYS,), {"offset": 3, "base": 100.0, "turn": turn}) for turn in (1, -1)],
+    "gelu": [((x,), {"approximate": a}) for x in (CUBE, CUBE.astype("float32")) for a in ("none", "tanh")],
+    "embedding_grad": [((X, COLUMNS), {"rows": 5}), ((CUBE, TARGET.reshape(2, 2).repeat(2, 1)), {"rows": 3})],
 }
 
 

@@ -9,6 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import fused_attention
+import fused_image
+import fused_recurrent
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -594,6 +597,9 @@ FUSED = {
     "softmax": softmax_inputs(),
     "log_softmax": softmax_inputs(),
     "softmax_cross_entropy": classes(),
+    **fused_attention.SAMPLERS,
+    **fused_image.SAMPLERS,
+    **fused_recurrent.SAMPLERS,
 }
 
 
@@ -641,8 +647,8 @@ def test_a_fused_kernel_fills_out_and_keeps_the_precision(name, backend):
         ]
         fresh = chosen.launch(name, *arrays, **arguments.params)
         expected = [np.array(chosen.numpy(x)) for x in (fresh if isinstance(fresh, tuple) else (fresh,))]
-        assert {x.dtype.name for x in expected} == {"float32"}
-        places = tuple(chosen.full(x.shape, 77.0, "float32") for x in expected)
+        assert {x.dtype.name for x in expected if x.dtype.kind == "f"} == {"float32"}
+        places = tuple(chosen.full(x.shape, 77, x.dtype.name) for x in expected)
         chosen.launch(name, *arrays, out=places if isinstance(fresh, tuple) else places[0], **arguments.params)
         for place, x in zip(places, expected):
             np.testing.assert_array_equal(chosen.numpy(place), x, strict=True)

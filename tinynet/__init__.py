@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tinynet.checks import check_gradients, parity
     from tinynet.explain import draw
     from tinynet.explain import explain as explain
+    from tinynet.explain.feature_maps import feature_maps
     from tinynet.functions import arange, cat, full, maximum, minimum, ones, rand, stack, where, zeros
     from tinynet.modes import detect_anomaly, no_grad, reference
     from tinynet.parameter import Parameter
@@ -37,6 +38,7 @@ _HOMES = {
     "": "backends data errors explain nn optim",  # modules; backends and explain can also be called
     "checks": "check_gradients parity",
     "explain": "draw",
+    "explain.feature_maps": "feature_maps",
     "functions": "arange cat full maximum minimum ones rand stack where zeros",
     "modes": "detect_anomaly no_grad reference",
     "parameter": "Parameter",

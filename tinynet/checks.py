@@ -244,7 +244,8 @@ class Difference:
         name: ``output``, ``loss``, ``d loss/d x``, or ``d loss/d`` and the parameter's name.
         index: where the difference is largest.
         expected, found: the numbers there, on the first backend and on this one.
-        relative: |expected - found| / the largest magnitude in the array.
+        relative: |expected - found| / the largest magnitude in the array; at least a thousandth of the largest gradient
+            of all, for what is 0 but for rounding (the bias before a batch normalisation) has no size of its own.
     """
 
     backend: str
@@ -319,8 +320,10 @@ def parity(
     if isinstance(backends, str) or len(backends) < 2:
         raise ArgumentError(f"parity compares backends; got {list(backends)}. Name two, such as ['scalar', 'numpy'].")
     expected, *others = [(name, _run(model, x, y, loss, name)) for name in backends]
+    gradients = [array for name, array in expected[1].items() if name.startswith("d loss/d") and array.size]
+    floor = 1e-3 * max((float(np.abs(array).max()) for array in gradients), default=0.0)
     rows = [
-        _difference(backend, name, expected[1][name], array)
+        _difference(backend, name, expected[1][name], array, floor if name.startswith("d loss/d") else 0.0)
         for backend, arrays in others
         for name, array in arrays.items()
     ]
@@ -344,11 +347,11 @@ def _run(model: Module, x: Any, y: Any, loss: Callable[[Any, Any], Any], backend
     return found | gradients
 
 
-def _difference(backend: str, name: str, expected: Any, found: Any) -> Difference:
+def _difference(backend: str, name: str, expected: Any, found: Any, floor: float) -> Difference:
     if not expected.size:
         return Difference(backend, name, (), 0.0, 0.0, 0.0)
     apart = np.abs(expected - found)
     index = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
-    scale = max(float(np.abs(expected).max()), np.finfo(np.float64).tiny)
+    scale = max(float(np.abs(expected).max()), floor, np.finfo(np.float64).tiny)
     relative = float(apart[index]) / scale
     return Difference(backend, name, index, float(expected[index]), float(found[index]), relative)

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinynet.backends.kernels import attention, dense, image, normalisation, plain, recurrent, sampling  # noqa: F401
+from tinynet.backends.kernels import (  # noqa: F401
+    activations,
+    attention,
+    dense,
+    image,
+    normalisation,
+    plain,
+    recurrent,
+    sampling,
+)
 from tinynet.backends.kernels.register import written
 
 READY = {

@@ -1,1 +1,112 @@
-"""Fused kernels of attention."""
+"""Fused kernels of attention: queries (…, L, d), keys (…, S, d), values (…, S, e), masks that spread to (…, L, S)."""
+
+import math
+from typing import Any
+
+from tinynet.backends.kernels.plain import copy
+from tinynet.backends.kernels.register import Array, kernel
+
+
+def _product(xp: Any, x: Array, y: Array, out: Array) -> Array:
+    """x @ y into ``out``. NumPy's BLAS writes to strided places too; CuPy's wants a contiguous one, then a copy."""
+    if out.flags.c_contiguous or xp.__name__ == "numpy":
+        return xp.matmul(x, y, out=out)
+    return copy(xp, xp.matmul(x, y), out=out)
+
+
+def _row_sums(xp: Any, x: Array, out: Array) -> Array:
+    """Σ along the last dimension: as a product, since NumPy's reductions spend their time between short rows."""
+    return _product(xp, x, xp.ones((x.shape[-1], 1), x.dtype), out)
+
+
+def _row_peaks(xp: Any, x: Array) -> Array:
+    """The largest of each row, by laying one half over the other; finite, even where a whole row is hidden."""
+    while (n := x.shape[-1]) > 1:
+        half = (n + 1) // 2
+        x = xp.maximum(x[..., :half], x[..., n - half :])
+    return xp.maximum(x, float(xp.finfo(x.dtype).min))
+
+
+def _bias(xp: Any, mask: Array | None, causal: bool, scores: Array) -> Array | None:
+    """What is added to the scores: -inf where a key is hidden, of which e^x makes 0."""
+    if mask is not None and mask.dtype == bool:
+        mask = xp.where(mask, 0.0, -math.inf).astype(scores.dtype)
+    if not causal:
+        return mask
+    queries, keys = (xp.arange(n) for n in scores.shape[-2:])
+    later = xp.where(keys > queries[:, None], -math.inf, 0.0).astype(scores.dtype)
+    return later if mask is None else later + mask
+
+
+def _place(xp: Any, like: Array, batch: tuple[int, ...], rows: int, columns: int) -> Array:
+    """Room for (batch…, rows, columns) in the same order of memory, so that heads come together without a copy."""
+    return xp.empty_like(like, shape=(*batch, rows, columns))
+
+
+@kernel
+def attention(
+    xp: Any, q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None,
+    causal: bool, scale: float, out: Any = None,
+) -> Any:  # fmt: skip
+    """softmax(scale · q kᵀ + mask) v; for the gradient the powers of e before they are divided, and their sums."""
+    if out is None:
+        batch, length = xp.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2]
+        result = _place(xp, q, batch, length, v.shape[-1])
+        powers, totals = (xp.empty((*batch, length, n), q.dtype) for n in (k.shape[-2], 1))
+    else:
+        result, powers, totals = out
+    _product(xp, q * scale, xp.swapaxes(k, -1, -2), powers)
+    if (bias := _bias(xp, mask, causal, powers)) is not None:
+        xp.add(powers, bias, out=powers)
+    xp.subtract(powers, _row_peaks(xp, powers), out=powers)
+    xp.exp(powers, out=powers)
+    _row_sums(xp, powers, totals)
+    xp.add(totals, totals == 0, out=totals)
+    _product(xp, powers if keep is None else powers * keep, v, result)
+    xp.divide(result, totals, out=result)  # here and not above: a row of the result is shorter than one of the powers
+    return result, powers, totals
+
+
+@kernel
+def attention_grad(
+    xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, powers: Array, totals: Array,
+    scale: float, out: Any = None,
+) -> Any:  # fmt: skip
+    """The gradients of q, k, v, and of the scores (which is a mask's too):
+
+        ds = softmax · (g vᵀ - Σ g result),    the sum along each row.
+
+    Source: T. Dao et al., *FlashAttention*, 2022, appendix B.2.
+    """
+    if out is None:
+        batch = powers.shape[:-2]
+        dq, dk, dv = (_place(xp, x, batch, *x.shape[-2:]) for x in (q, k, v))
+        ds = xp.empty_like(powers)
+    else:
+        dq, dk, dv, ds = out
+    g = g / totals
+    _product(xp, xp.swapaxes(powers if keep is None else powers * keep, -1, -2), g, dv)
+    _product(xp, g, xp.swapaxes(v, -1, -2), ds)
+    if keep is not None:
+        xp.multiply(ds, keep, out=ds)
+    xp.subtract(ds, _row_sums(xp, g * result, xp.empty_like(totals)), out=ds)
+    xp.multiply(ds, powers, out=ds)
+    xp.multiply(_product(xp, ds, k, dq), scale, out=dq)
+    _product(xp, xp.swapaxes(ds, -1, -2), q * scale, dk)
+    return dq, dk, dv, ds
+
+
+@kernel
+def rotary(xp: Any, x: Array, offset: int, base: float, turn: int, out: Array = None) -> Array:
+    """Each pair (xᵢ, xᵢ₊ₙ), n half the width, turned by position / baseⁱᐟⁿ, forwards or, with turn -1, back."""
+    out = xp.empty_like(x) if out is None else out
+    length, half = x.shape[-2], x.shape[-1] // 2
+    slower = xp.exp(xp.arange(half) * (-math.log(base) / half))
+    angles = (xp.arange(length) + offset)[:, None] * slower
+    cos, sin = xp.cos(angles).astype(x.dtype), (xp.sin(angles) * turn).astype(x.dtype)
+    a, b, first, second = x[..., :half], x[..., half:], out[..., :half], out[..., half:]
+    xp.multiply(a, cos, out=first)
+    xp.subtract(first, b * sin, out=first)
+    xp.multiply(a, sin, out=second)
+    xp.add(second, b * cos, out=second)
+    return out

@@ -8,7 +8,11 @@ from tinynet.backends.kernels.register import Array, kernel, room
 
 @kernel
 def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> Array:
-    """x Wᵀ + b."""
+    """x Wᵀ + b, all rows in one product, which is many times faster than one for each matrix of a stack."""
+    if x.ndim > 2 and (out is None or out.flags.c_contiguous):
+        rows = None if out is None else xp.reshape(out, (-1, len(w)))
+        rows = linear(xp, xp.reshape(x, (-1, x.shape[-1])), w, b, out=rows)
+        return xp.reshape(rows, (*x.shape[:-1], len(w))) if out is None else out
     out = xp.matmul(x, w.T, out=out)
     return out if b is None else xp.add(out, b, out=out)
 

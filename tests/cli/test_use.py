@@ -100,6 +100,18 @@ def test_predict_a_test_example(tinynet, trained):
         assert sum(told["probability"].values()) == pytest.approx(1)
 
 
+def test_predict_saves_what_each_layer_makes_of_it(tinynet, trained, tmp_path):
+    ran = tinynet("predict --maps seven.png", trained, 7)
+    assert ran.code == 0
+    assert ran.out.startswith("Saved seven.png.\n")
+    assert (tmp_path / "seven.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads(tinynet("predict --json --maps maps", trained, 7).out)
+    assert len(list((tmp_path / "maps").iterdir())) == 4
+    refused = tinynet("predict --maps maps.gif", trained, 7)
+    assert refused.code == 1
+    assert ".png, .svg, .pdf" in refused.err
+
+
 @pytest.mark.parametrize("index", [1000, -1])
 def test_predict_an_example_that_is_not_there(tinynet, trained, index):
     ran = tinynet("predict", trained, index)

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from support import BACKENDS, engine, on_every_backend, run, same, same_gradients
 
 from tinynet import Tensor, nn
+from tinynet.errors import ArgumentError
 from tinynet.nn import functional as F
 
 ACTIVATIONS = {
     "Sigmoid": nn.Sigmoid(), "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Softplus": nn.Softplus(),
     "LeakyReLU": nn.LeakyReLU(), "LeakyReLU(0.3)": nn.LeakyReLU(0.3),
     "GELU": nn.GELU(), "GELU(tanh)": nn.GELU(approximate="tanh"),
-    "Softmax": nn.Softmax(), "Softmax(0)": nn.Softmax(dim=0),
+    "SiLU": nn.SiLU(), "Softmax": nn.Softmax(), "Softmax(0)": nn.Softmax(dim=0),
     "log_softmax": lambda x: F.log_softmax(x, dim=-1), "log_softmax(0)": lambda x: F.log_softmax(x, dim=0),
 }  # fmt: skip
 
@@ -32,7 +33,7 @@ def pytorchs(name):
         "Sigmoid": tnn.Sigmoid(), "Tanh": tnn.Tanh(), "ReLU": tnn.ReLU(), "Softplus": tnn.Softplus(threshold=1e9),
         "LeakyReLU": tnn.LeakyReLU(), "LeakyReLU(0.3)": tnn.LeakyReLU(0.3),
         "GELU": tnn.GELU(), "GELU(tanh)": tnn.GELU(approximate="tanh"),
-        "Softmax": tnn.Softmax(dim=-1), "Softmax(0)": tnn.Softmax(dim=0),
+        "SiLU": tnn.SiLU(), "Softmax": tnn.Softmax(dim=-1), "Softmax(0)": tnn.Softmax(dim=0),
         "log_softmax": lambda x: torch.log_softmax(x, -1), "log_softmax(0)": lambda x: torch.log_softmax(x, 0),
     }[name]  # fmt: skip
 
@@ -92,6 +93,7 @@ on_every_width = pytest.mark.parametrize(
 LIMITS = {
     "Sigmoid": ((0, 0), (1, 0)), "Tanh": ((-1, 0), (1, 0)), "ReLU": ((0, 0), (1e4, 1)), "Softplus": ((0, 0), (1e4, 1)),
     "LeakyReLU": ((-100, 0.01), (1e4, 1)), "GELU": ((0, 0), (1e4, 1)), "GELU(tanh)": ((0, 0), (1e4, 1)),
+    "SiLU": ((0, 0), (1e4, 1)),
 }  # fmt: skip
 
 
@@ -106,6 +108,41 @@ def test_far_out_it_reaches_its_limits(name, dtype, backend):
     same(out.numpy(), [low, high], "value", 1e-6, 1e-30)
     same(x.grad.numpy(), [low_slope, high_slope], "slope", 1e-6, 1e-30)
     assert out.dtype == dtype
+
+
+@on_every_width
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_is_exact_to_the_last_digits(approximate, dtype, backend):
+    """Against C's erfc and tanh: two units in the last place of 1, or of x where that is larger; eight for the slope by
+    tanh, in which 1 - Φ(x) loses digits to Φ(x) before it is multiplied by up to 8."""
+    x = np.linspace(-12, 12, 601 if backend == "scalar" else 20_001).astype(dtype)
+    given = Tensor(x, backend=engine(backend), requires_grad=True)
+    out = F.gelu(given, approximate)
+    out.sum().backward()
+    wide, root = x.astype(float), math.sqrt(2 / math.pi)
+    if approximate == "none":
+        share = np.array([math.erfc(-v * math.sqrt(0.5)) / 2 for v in wide])
+        density = np.exp(-wide * wide / 2) * root / 2
+    else:
+        share = 1 / (1 + np.exp(-2 * root * (wide + 0.044715 * wide**3)))
+        density = 2 * share * (1 - share) * root * (1 + 3 * 0.044715 * wide * wide)
+    unit = np.finfo(dtype).eps * np.maximum(1, np.abs(wide))
+    same((out.numpy() - wide * share) / unit, 0 * x, "value, in units", 0, 2)
+    slope = (given.grad.numpy() - share - wide * density) / unit
+    same(slope, 0 * x, "slope, in units", 0, 2 if approximate == "none" else 8)
+    assert out.dtype == given.grad.dtype == dtype
+
+
+@on_every_backend
+def test_gelu_of_half_precision(backend):
+    x = Tensor(np.array([-3e4, -1.0, 0.5, 3e4], np.float16), backend=engine(backend))
+    for approximate in ("none", "tanh"):
+        same(F.gelu(x, approximate).numpy(), [0, -0.1587, 0.3457, 3e4], "gelu", 2e-3)
+
+
+def test_gelu_knows_two_kinds():
+    with pytest.raises(ArgumentError, match="choose 'none' or 'tanh'"):
+        nn.GELU("sigmoid")
 
 
 @pytest.mark.tiny

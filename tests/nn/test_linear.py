@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import engine, on_every_backend, same
+from kernel_cases import CUBE, Y, check_out
+from support import engine, on_array_backends, on_every_backend, same
 
 from tinynet import Tensor, nn
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
@@ -103,3 +104,11 @@ def test_errors_name_the_layer_by_its_place():
     )
     with pytest.raises(TypeMismatch, match="needs a tensor, an array or a list of numbers; got str"):
         nn.Linear(2, 2)("ab")
+
+
+@pytest.mark.tiny
+@on_array_backends
+def test_a_stack_of_rows_fills_out_wherever_that_lies(backend):
+    for bias in (None, Y[:, 0]):
+        for transposed in (False, True):
+            check_out(engine(backend), "linear", (CUBE, Y, bias), {}, transposed)

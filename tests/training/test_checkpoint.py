@@ -85,7 +85,7 @@ def test_pytorch_reads_and_writes_them(tmp_path) -> None:
 
 
 @pytest.mark.torch
-def test_a_type_that_numpy_has_not(tmp_path) -> None:
+def test_a_type_that_tinynet_has_not(tmp_path) -> None:
     import torch
     from safetensors.torch import save_file
 

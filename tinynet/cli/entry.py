@@ -20,6 +20,8 @@ COMMANDS = {
     "predict": "ask a saved network about one picture or one test example",
     "explain": "show backpropagation through an expression, step by step",
     "parity": "run one network on several backends and compare every gradient",
+    "reproduce": "run published results again, and print published | reached | command",
+    "tasks": "small worked models: boxes, outlines, steering, text, forecasts",
     "data": "list the data sets, or show one",
     "backends": "list the engines, and say which can run here",
 }
@@ -41,7 +43,7 @@ start here:
   tinynet explain "(a*b + 10).tanh()" a=2 b=-3         backpropagation, every step in numbers
 
 exit codes: 0 done · 1 an error, told on stderr (--traceback shows where) · 2 wrong usage ·
-            3 the check failed (parity) · 130 interrupted
+            3 the check failed (parity, reproduce) · 130 interrupted
 """
 
 

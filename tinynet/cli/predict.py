@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from tinynet.cli.parser import Parser, UsageError, add_backend, add_data_dir, ch
 from tinynet.cli.pictures import bar, read_image, side, text_art
 from tinynet.cli.recipe import Recipe, open_model
 from tinynet.data import DATASETS, Dataset
+from tinynet.explain.feature_maps import feature_maps
 
 EXAMPLE = """\
   tinynet predict runs/digits.safetensors 7               the eighth test example (they count from 0)
+  tinynet predict runs/digits.safetensors 7 --maps 7.png  with a picture of what each layer makes of it
   tinynet predict runs/digits.safetensors my-seven.png    a digit of your own, drawn or photographed"""
 
 
@@ -39,6 +42,11 @@ def parser() -> Parser:
         "--invert",
         action=argparse.BooleanOptionalAction,
         help="make dark on light into light on dark, like the training digits (default: seen from the border)",
+    )
+    p.add_argument(
+        "--maps",
+        metavar="PATH",
+        help="save a picture of what each layer makes of it (.png, .svg or .pdf; or a folder, for a picture a layer)",
     )
     add_backend(p)
     p.add_argument("--json", action="store_true", help="print the answer as JSON")
@@ -65,6 +73,9 @@ def run(args: argparse.Namespace) -> int:
         image, inverted = read_image(args.what, size, args.invert)
         x, title = image.reshape(-1).astype(np.float32), args.what
         note = "dark on light, so inverted (--no-invert leaves it)" if inverted and args.invert is None else ""
+    if args.maps:
+        saved = feature_maps(model, x[None]).save(args.maps)
+        print(f"Saved {saved}.", file=sys.stderr if args.json else sys.stdout)
     outputs = model.predict(x[None]).numpy()
     if recipe.classes is None:
         return _tell_numbers(args, title, x, outputs[0], truth)

@@ -19,7 +19,7 @@ def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
     Class 0: (cos t, sin t). Class 1: (1 − cos t, 0.5 − sin t). t runs evenly over [0, π], ends included; noise·ε is
     added to each coordinate. Class 0 has n // 2 points and class 1 the rest. ``x``: (n, 2), ``y``: (n,).
     """
-    random = _random("moons", n, noise, seed)
+    random = seeded("moons", n, noise, seed)
     first, second = (np.linspace(0, np.pi, size) for size in (n // 2, n - n // 2))
     points = [(np.cos(first), np.sin(first)), (1 - np.cos(second), 0.5 - np.sin(second))]
     return _classes("moons", points, noise, random)
@@ -32,7 +32,7 @@ def circles(n: int = 100, noise: float = 0.1, factor: float = 0.5, seed: int = 0
     added to each coordinate. Class 0 has n // 2 points and class 1 the rest. ``x``: (n, 2), ``y``: (n,). Raises
     ``ArgumentError`` unless 0 ≤ factor < 1.
     """
-    random = _random("circles", n, noise, seed)
+    random = seeded("circles", n, noise, seed)
     if not 0 <= factor < 1:
         raise ArgumentError(f"circles: factor is the inner radius, 0 ≤ factor < 1; got {factor}.")
     first, second = (np.linspace(0, 2 * np.pi, size, endpoint=False) for size in (n // 2, n - n // 2))
@@ -49,7 +49,7 @@ def spirals(n: int = 300, classes: int = 3, noise: float = 0.2, seed: int = 0) -
     Source: the spiral of Stanford's CS231n, "Putting it together: minimal neural network case study", with its arms
     spaced evenly.
     """
-    random = _random("spirals", n, noise, seed)
+    random = seeded("spirals", n, noise, seed)
     if classes < 1:
         raise ArgumentError(f"spirals: there is at least 1 class; got classes={classes}.")
     points = []
@@ -66,7 +66,7 @@ def xor(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
     Example i is the corner (a, b) = (0, 0), (0, 1), (1, 0), (1, 1) in turn, with noise·ε added to each coordinate; its
     class is a ⊕ b. ``x``: (n, 2), ``y``: (n,).
     """
-    random = _random("xor", n, noise, seed)
+    random = seeded("xor", n, noise, seed)
     a, b = np.arange(n) // 2 % 2, np.arange(n) % 2
     x = np.stack([a, b], axis=1) + noise * random.standard_normal((n, 2))
     return Dataset(x.astype(np.float32), (a ^ b).astype(np.int64), classes=("0", "1"), name="xor")
@@ -77,19 +77,19 @@ def noisy_line(n: int = 100, slope: float = 2.0, intercept: float = 1.0, noise: 
 
     ``x``: (n, 1), ``y``: (n, 1).
     """
-    random = _random("noisy_line", n, noise, seed)
+    random = seeded("noisy_line", n, noise, seed)
     x = random.uniform(-1, 1, (n, 1))
     return _function("noisy line", x, slope * x + intercept, noise, random)
 
 
 def sine(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
     """Points about a sine: y = sin x + noise·ε, x uniform on [−π, π) radians. ``x``: (n, 1), ``y``: (n, 1)."""
-    random = _random("sine", n, noise, seed)
+    random = seeded("sine", n, noise, seed)
     x = random.uniform(-np.pi, np.pi, (n, 1))
     return _function("sine", x, np.sin(x), noise, random)
 
 
-def _random(what: str, n: int, noise: float, seed: int) -> np.random.Generator:
+def seeded(what: str, n: int, noise: float, seed: int) -> np.random.Generator:
     """The source of every random number of one data set, once its arguments are known to be good."""
     if n < 1:
         raise ArgumentError(f"{what}: n is the number of examples, at least 1; got {n}.")

@@ -2,7 +2,7 @@
 
 import math
 
-from tinynet.errors import TypeMismatch
+from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.fused import Fused
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -20,6 +20,22 @@ def _log_softmax(x: Tensor, dim: int) -> Tensor:
 
 softmax = Fused("softmax", _softmax, lambda g, out, x, dim: out * (g - (g * out).sum(dim, keepdim=True)))
 log_softmax = Fused("log_softmax", _log_softmax, lambda g, out, x, dim: g - out.exp() * g.sum(dim, keepdim=True))
+
+
+def _gelu_reference(x: Tensor, approximate: str) -> Tensor:
+    if approximate == "tanh":
+        return x * (((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)).tanh() + 1) * 0.5
+    return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+
+
+_gelu = Fused("gelu", _gelu_reference, lambda g, out, x, slope, approximate: g * slope, saves=1)
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """x Φ(x), where Φ is the normal distribution function; ``approximate`` as for the layer GELU."""
+    if x.dtype == "float16":  # whose polynomials end at 65,504
+        return _gelu(x.to(dtype="float32"), approximate=approximate).to(dtype="float16")
+    return _gelu(x, approximate=approximate)
 
 
 class Step(Module):
@@ -87,17 +103,25 @@ class GELU(Module):
     """
 
     def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ArgumentError(f"GELU({approximate=}): choose 'none' or 'tanh'.")
         self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
-        if self.approximate == "tanh":
-            return x * (((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)).tanh() + 1) * 0.5
-        return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+        return gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
         """The approximation, where there is one."""
         return "" if self.approximate == "none" else f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """x σ(x), also called swish. Source: Hendrycks and Gimpel, 2016; Ramachandran et al., 2017."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return x * x.sigmoid()
 
 
 class Softmax(Module):

@@ -1,7 +1,7 @@
 """Convolution, over sequences and images, and its transpose, which goes from small images to large ones."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
@@ -9,7 +9,7 @@ from tinynet.functions import zeros
 from tinynet.fused import Fused
 from tinynet.nn import init
 from tinynet.nn.module import Module
-from tinynet.nn.windows import Padding, Pair, check_image, pad, padded_size, places, sizes, span, windows
+from tinynet.nn.windows import Padding, Pair, check_fits, places, settings, shown, sizes, windows
 from tinynet.parameter import Parameter
 from tinynet.primitives import ARRAY, Primitive
 from tinynet.tensor import Tensor
@@ -55,21 +55,21 @@ def _shifted(x: Tensor, b: Tensor | None) -> Tensor:
 
 # Each is the other's gradient with respect to the image. The gradient with respect to the weights has the images on its
 # two sides and is linear in both, so that it goes back to the first two in its turn.
-conv2d = Fused(
+conv2d: Fused = Fused(
     "conv2d",
     _conv2d,
     lambda g, out, x, w, b, **window: conv_transpose2d(g, w, None, size=x.shape[2:], **window),
     lambda g, out, x, w, b, **window: conv2d_weight_grad(g, x, kernel_size=w.shape[2:], **window),
     lambda g, out, x, w, b, **window: g.sum((0, 2, 3)),
 )
-conv_transpose2d = Fused(
+conv_transpose2d: Fused = Fused(
     "conv_transpose2d",
     _conv_transpose2d,
     lambda g, out, x, w, b, size, **window: _like(conv2d(g, w, None, **window), x),
     lambda g, out, x, w, b, size, **window: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **window),
     lambda g, out, x, w, b, size, **window: g.sum((0, 2, 3)),
 )
-conv2d_weight_grad = Primitive(
+conv2d_weight_grad: Primitive = Primitive(
     "conv2d_weight_grad",
     None,
     lambda g, out, y, x, kernel_size, **window: _like(conv2d(x, g, None, **window), y),
@@ -83,13 +83,29 @@ def _like(x: Tensor, y: Tensor) -> Tensor:
 
 
 class _Convolution(Module):
-    """What the layers here share: their settings and weights, and images with or without a batch."""
+    """What the layers here share: their settings and weights, and inputs with or without a batch."""
 
-    directions = 2
+    places: tuple[str, ...] = ("height", "width")
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(
+    def __init__(self, bias: bool, *channels_and_settings: Any) -> None:
+        self._set(*channels_and_settings)
+        self.weight = Parameter(zeros(self._weight_shape()))
+        self.bias = Parameter(zeros(self.out_channels)) if bias else None
+        bound = 1 / math.prod(self.weight.shape[1:]) ** 0.5
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    @classmethod
+    def with_weights(cls, weight: Tensor, bias: Tensor | None, *channels_and_settings: Any) -> Self:
+        """The layer around weights that are somebody else's: the functional form."""
+        layer = cls.__new__(cls)
+        layer._set(*channels_and_settings)
+        vars(layer).update(weight=weight, bias=bias)  # not set: they are no part of a model
+        return layer
+
+    def _set(
         self,
         in_channels: int,
         out_channels: int,
@@ -98,10 +114,8 @@ class _Convolution(Module):
         padding: Any,
         dilation: Any,
         groups: int,
-        bias: bool,
-        transposed: bool = False,
     ) -> None:
-        name, n = type(self).__name__, self.directions
+        name, n = type(self).__name__, len(self.places)
         for what, size in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
             sizes(name, what, size, 1, 1)
         self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
@@ -113,68 +127,58 @@ class _Convolution(Module):
         self.stride = sizes(name, "stride", stride, 1, n)
         self.dilation = sizes(name, "dilation", dilation, 1, n)
         self.padding = padding if isinstance(padding, str) else sizes(name, "padding", padding, 0, n)
-        self._padding = self._borders()
-        first, second = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        self.weight = Parameter(zeros((first, second // groups, *self.kernel_size)))
-        self.bias = Parameter(zeros(out_channels)) if bias else None
-        bound = 1 / math.prod(self.weight.shape[1:]) ** 0.5
-        for parameter in self.parameters():
-            init.uniform_(parameter, -bound, bound)
+        self._borders()
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return self.out_channels, self.in_channels // self.groups, *self.kernel_size
 
     def _borders(self) -> tuple[Pair, ...]:
         """The padding before and after, in each direction."""
         if not isinstance(self.padding, str):
             return tuple((n, n) for n in self.padding)
         if self.padding == "valid":
-            return ((0, 0),) * self.directions
-        if self.padding != "same" or any(s != 1 for s in self.stride):
+            return ((0, 0),) * len(self.places)
+        if self.padding != "same" or max(self.stride) > 1:
             raise ArgumentError(
-                f"{type(self).__name__}(padding={self.padding!r}, stride={self.stride}): padding is numbers, 'valid', "
-                "or, with stride 1, 'same'."
+                f"{type(self).__name__}(padding={self.padding!r}, stride={shown(self.stride)}): padding is a number, "
+                "one for each direction, 'valid', or, with stride 1, 'same'."
             )
         totals = [d * (k - 1) for k, d in zip(self.kernel_size, self.dilation)]
         return tuple((total // 2, total - total // 2) for total in totals)
 
-    def _window(self) -> dict[str, Any]:
-        """The settings as the functions take them, over images."""
-        return {"stride": self.stride, "padding": self._padding, "dilation": self.dilation, "groups": self.groups}
-
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, …) -> (batch, out_channels, …), or both without the batch."""
         if not isinstance(x, Tensor):
-            raise TypeMismatch(f"{self.described()} needs a tensor or an array; got {type(x).__name__}: {x!r:.60}.")
-        channel = x.ndim - self.directions - 1
+            raise TypeMismatch(f"{self.described()} needs a tensor, an array or lists of numbers; got {x!r:.60}.")
+        channel = x.ndim - len(self.places) - 1
         if channel not in (0, 1) or x.shape[channel] != self.in_channels:
-            place = ("length",) if self.directions == 1 else ("height", "width")
-            needed = ", ".join(("batch", str(self.in_channels), *place))
+            example = ", ".join((str(self.in_channels), *self.places))
             raise ShapeError(
-                f"{self.described()} needs ({needed}); got {x.shape}. Give each example its shape first: "
-                f"x.reshape(-1, {needed.removeprefix('batch, ')})."
+                f"{self.described()} needs (batch, {example}); got {x.shape}. Reshape it first: "
+                f"x.reshape(-1, {example})."
             )
         x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
         return self._convolve(x) if channel else self._convolve(x.unsqueeze(0)).squeeze(0)
 
     def _convolve(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        borders = self._borders()
+        check_fits(self, x.shape[2:], self.kernel_size, borders, self.dilation)
+        return conv2d(
+            x, self.weight, self.bias, stride=self.stride, padding=borders, dilation=self.dilation, groups=self.groups
+        )
 
     def extra_repr(self) -> str:
         """The channels and the kernel, and what differs from the defaults."""
-
-        def short(value: Any) -> str:
-            return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
-
         usual = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
-        shown = [short(self.kernel_size)]
-        shown += [f"{k}={short(v)}" for k, v in vars(self).items() if k in usual and short(v) != str(usual[k])]
-        shown += ["bias=False"] if self.bias is None else []
-        return ", ".join((str(self.in_channels), str(self.out_channels), *shown))
+        first = [str(self.in_channels), str(self.out_channels), shown(self.kernel_size)]
+        return ", ".join(first + settings(self, usual) + (["bias=False"] if self.bias is None else []))
 
 
 class Conv2d(_Convolution):
     """A window of weights slides over an image; each output pixel is the weighted sum of what it sees, plus b.
 
     out[o, i, j] = b[o] + Σ w[o, c, k, l] · x[c, i · stride + k · dilation, j · stride + l · dilation], over the
-    channels c and the kernel's rows k and columns l; x stands in a border of zeros.
+    channels c and the kernel's rows k and columns l; x lies in a border of zeros.
 
     Shapes: (batch, in_channels, height, width) -> (batch, out_channels, height', width') with
     height' = ⌊(height + 2 padding - dilation (kernel_size - 1) - 1) / stride⌋ + 1; the batch may be missing.
@@ -183,14 +187,14 @@ class Conv2d(_Convolution):
     Args:
         in_channels, out_channels: the number of channels that come in, and of filters.
         kernel_size, stride, padding, dilation: a number, or one each for rows and columns.
-        padding: also ``"valid"`` (none) and ``"same"`` (the output is as large as the input; stride 1 alone).
-        groups: channels in this many groups, each filter seeing one of them.
+        padding: also ``"valid"``, none, and ``"same"``, which keeps the image's size and needs stride 1.
+        groups: the channels are divided into so many groups, and each filter sees one of them.
         bias: whether to add b.
 
     Weights and biases start uniform in ±1/√(in_channels / groups · kernel pixels), as in PyTorch.
 
     Raises:
-        ArgumentError: settings that make no sense, groups that do not divide the channels.
+        ArgumentError: settings that make no sense, such as groups that do not divide the channels.
         ShapeError: another number of channels or dimensions, or a kernel larger than the padded image.
 
     Source: LeCun et al., *Gradient-based learning applied to document recognition*, 1998.
@@ -207,9 +211,112 @@ class Conv2d(_Convolution):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        super().__init__(bias, in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+
+
+class Conv1d(_Convolution):
+    """Conv2d of a sequence: an image of height 1.
+
+    Shapes: (batch, in_channels, length) -> (batch, out_channels, length'); ``weight`` is
+    (out_channels, in_channels / groups, kernel_size). Arguments, start and refusals as for Conv2d.
+    """
+
+    places = ("length",)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(bias, in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
 
     def _convolve(self, x: Tensor) -> Tensor:
-        window = self._window()
-        check_image(self, x, self.kernel_size, self._padding, self.dilation)
-        return conv2d(x, self.weight, self.bias, **window)
+        borders = self._borders()
+        check_fits(self, x.shape[2:], self.kernel_size, borders, self.dilation)
+        out: Tensor = conv2d(
+            x.unsqueeze(2),
+            self.weight.unsqueeze(2),
+            self.bias,
+            stride=(1, *self.stride),
+            padding=((0, 0), *borders),
+            dilation=(1, *self.dilation),
+            groups=self.groups,
+        )
+        return out.squeeze(2)
+
+
+class ConvTranspose2d(_Convolution):
+    """Conv2d the other way round: each input pixel times the weights makes a window of the output, where they add up.
+
+    Shapes: (batch, in_channels, height, width) -> (batch, out_channels, height', width') with
+    height' = (height - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1; the batch may be
+    missing. ``weight`` is (in_channels, out_channels / groups, kernel rows, kernel columns).
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, dilation, groups, bias: as for Conv2d.
+        padding: how much is cut off on every side: what a Conv2d with these settings would have added.
+        output_padding: rows and columns more at the bottom and on the right: with a stride, a Conv2d makes the same
+            size of several, and this chooses among them.
+
+    Raises:
+        ArgumentError: settings that make no sense, such as an output_padding that reaches the next window.
+        ShapeError: another number of channels or dimensions, or nothing left between the paddings.
+
+    Source: Zeiler et al., *Deconvolutional networks*, 2010.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        output_padding: int | Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | Pair = 1,
+    ) -> None:
+        super().__init__(
+            bias, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, output_padding
+        )
+
+    def _set(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        output_padding: Any = 0,
+    ) -> None:
+        padding = sizes("ConvTranspose2d", "padding", padding, 0)
+        super()._set(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        self.output_padding = sizes("ConvTranspose2d", "output_padding", output_padding, 0)
+        if any(n >= max(s, d) for n, s, d in zip(self.output_padding, self.stride, self.dilation)):
+            raise ArgumentError(
+                f"ConvTranspose2d({output_padding=}): it must be smaller than the stride, {shown(self.stride)}, or "
+                f"the dilation, {shown(self.dilation)}."
+            )
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return self.in_channels, self.out_channels // self.groups, *self.kernel_size
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        each = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
+        size = tuple((n - 1) * s - 2 * int(p) + d * (k - 1) + o + 1 for n, k, s, p, o, d in each)
+        if min(size) < 1:
+            raise ShapeError(
+                f"{self.described()} makes {x.shape[2]} × {x.shape[3]} pixels into {size[0]} × {size[1]}: its padding "
+                "cuts everything off. Use less padding, or a larger image."
+            )
+        window = {"stride": self.stride, "padding": self._borders(), "dilation": self.dilation, "groups": self.groups}
+        return conv_transpose2d(x, self.weight, self.bias, size=size, **window)

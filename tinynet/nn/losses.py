@@ -190,7 +190,7 @@ class CrossEntropyLoss(Loss):
         else:
             raise ShapeError(
                 f"CrossEntropyLoss got predictions {prediction.shape} and targets {target.shape} {target.dtype}; it "
-                f"needs classes {tuple(shape)} as integers, or probabilities {prediction.shape}."
+                f"needs classes {tuple(shape)}, integers: y.astype(int), or probabilities {prediction.shape}."
             )
         if self.reduction == "mean" and share is not None:
             return losses.sum() / share.sum()

@@ -343,3 +343,8 @@ def admitted(x: Any, like: Tensor) -> Tensor:
     if tensor.is_floating_point() and tensor.dtype != like.dtype:
         tensor = Tensor(x, like.dtype, backend=like.backend)  # not by way of float32: a Python float keeps its digits
     return tensor
+
+
+def floating(x: Tensor) -> Tensor:
+    """The tensor itself, or, if it holds integers (pixels as they are stored), the same numbers as floats."""
+    return x if x.is_floating_point() else x.to(dtype=x.backend.default_dtype)

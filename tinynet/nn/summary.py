@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.functions import zeros
 from tinynet.modes import no_grad
 
@@ -50,7 +50,7 @@ class Summary:
 
 
 def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Summary:
-    """Run a batch of one zero through the model, in evaluation, and note what comes out of each layer."""
+    """Run a batch of one example of zeros through the model, in evaluation, and note what comes out of each layer."""
     layers = [(name, m, m.own_parameters()) for name, m in model.named_modules()]
     layers = [(name, m, own) for name, m, own in layers if own or not any(True for _ in m.children())]
     if input_shape is None:
@@ -60,15 +60,19 @@ def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Sum
     if input_shape is not None:
         example = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
         first = next(model.parameters(), None)
-        x = zeros((1, *example), backend=first.backend if first is not None else None)
+        backend = first.backend if first is not None else None
 
         def note(module: Any, _: Any, output: Any) -> None:
-            shapes[module] = getattr(output, "shape", None)
+            first_part = output[0] if isinstance(output, tuple) and output else output  # a state comes behind
+            shapes[module] = getattr(first_part, "shape", None)
 
         removers = [module.register_forward_hook(note) for _, module, _ in layers]
         try:
             with model.evaluating(), no_grad():
-                model(x)
+                try:
+                    model(zeros((1, *example), backend=backend))
+                except TypeMismatch:  # it looks things up by whole numbers
+                    model(zeros((1, *example), dtype="int64", backend=backend))
         except ValueError as error:
             raise ArgumentError(f"summary(input_shape={input_shape}) does not fit the model: {error}") from error
         finally:

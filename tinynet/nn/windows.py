@@ -5,11 +5,11 @@ Images are (batch, channels, height, width); whatever concerns both directions i
 ((top, bottom), (left, right)).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinynet import primitives as p
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import arange
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -41,15 +41,46 @@ def padded_size(x: Tensor, padding: Padding) -> Pair:
     return x.shape[2] + sum(padding[0]), x.shape[3] + sum(padding[1])
 
 
-def check_image(layer: Module, x: Tensor, kernel: Pair, padding: Padding, dilation: Pair) -> None:
-    """Refuse an image that the window does not fit into."""
+def counts(x: Tensor, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
+    """How many windows fit, in each direction."""
     reach, size = span(kernel, dilation), padded_size(x, padding)
-    if reach[0] > size[0] or reach[1] > size[1]:
-        border = "" if size == x.shape[2:] else f", {size[0]} × {size[1]} with its padding"
+    return (size[0] - reach[0]) // stride[0] + 1, (size[1] - reach[1]) // stride[1] + 1
+
+
+def check_fits(layer: Module, size: Sequence[int], kernel: Sequence[int], padding: Any, dilation: Any) -> None:
+    """Refuse an image, or a sequence, that the window does not fit into."""
+    padded = [n + sum(around) for n, around in zip(size, padding)]
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+    if any(r > n for r, n in zip(reach, padded)):
+        window, image, bordered = (" × ".join(map(str, sizes)) for sizes in (reach, size, padded))
+        border = "" if image == bordered else f" ({bordered} with its padding)"
         raise ShapeError(
-            f"{layer.described()} has a window of {reach[0]} × {reach[1]} pixels, more than the image has: "
-            f"{x.shape[2]} × {x.shape[3]}{border}. Use a smaller kernel, more padding, or fewer layers that shrink it."
+            f"{layer.described()} has a window of {window}, larger than its input of {image}{border}. Use a smaller "
+            "kernel, more padding, or fewer layers before it that shrink the input."
         )
+
+
+def over_images(layer: Module, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of (batch, channels, height, width), applied to that, or to one image without a batch."""
+    if not isinstance(x, Tensor):
+        raise TypeMismatch(f"{layer.described()} needs a tensor, an array or lists of numbers; got {x!r:.60}.")
+    if x.ndim not in (3, 4):
+        raise ShapeError(
+            f"{layer.described()} needs (batch, channels, height, width); got {x.shape}. Give each example its shape "
+            "first: x.reshape(-1, channels, height, width)."
+        )
+    return function(x) if x.ndim == 4 else function(x.unsqueeze(0)).squeeze(0)
+
+
+def shown(value: Any) -> str:
+    """A setting as one would give it: a number where all directions have the same."""
+    return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
+
+
+def settings(layer: Module, usual: dict[str, Any]) -> list[str]:
+    """``name=value`` for each setting of the layer that is not the usual one."""
+    given = {name: shown(getattr(layer, name, value)) for name, value in usual.items()}
+    return [f"{name}={value}" for name, value in given.items() if value != shown(usual[name])]
 
 
 # --- in plain operators, for the references ---------------------------------------------------------------------------
@@ -65,7 +96,8 @@ def pad(x: Tensor, padding: Padding) -> Tensor:
 
 
 def places(x: Tensor, kernel: Pair, counts: Pair, stride: Pair, dilation: Pair) -> tuple[Tensor, Tensor]:
-    """The row and the column of each pixel of each window, to index with: (kernel rows, kernel columns, rows, columns)."""
+    """The row and the column of each pixel of each window: two arrays to index with, which spread to
+    (kernel rows, kernel columns, rows, columns)."""
     rows, columns = (
         arange(k, backend=x.backend).reshape(-1, 1) * d + arange(n, backend=x.backend) * s
         for k, n, s, d in zip(kernel, counts, stride, dilation)
@@ -75,7 +107,5 @@ def places(x: Tensor, kernel: Pair, counts: Pair, stride: Pair, dilation: Pair) 
 
 def windows(x: Tensor, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Tensor:
     """Every window of the padded image: (batch, channels, kernel rows, kernel columns, rows, columns)."""
-    reach, size = span(kernel, dilation), padded_size(x, padding)
-    counts = ((size[0] - reach[0]) // stride[0] + 1, (size[1] - reach[1]) // stride[1] + 1)
-    rows, columns = places(x, kernel, counts, stride, dilation)
+    rows, columns = places(x, kernel, counts(x, kernel, stride, padding, dilation), stride, dilation)
     return pad(x, padding)[:, :, rows, columns]

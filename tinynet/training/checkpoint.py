@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backend import DTYPES
 from tinynet.errors import ArgumentError, CheckpointError, TypeMismatch
 from tinynet.files import write_bytes
 from tinynet.nn.module import Module
@@ -59,9 +60,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
             about = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
+        for name, array in arrays.items():
+            if array.dtype.name not in DTYPES:
+                raise TypeError(f"{name} is {array.dtype.name}")
     except TypeError as error:  # bfloat16 and its like
         raise CheckpointError(
-            f"Reading {path}: it holds an element type that NumPy has not ({error}). Save it as float32."
+            f"Reading {path}: it holds an element type that tinynet has not ({error}). Save it as float32."
         ) from error
     except (SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(

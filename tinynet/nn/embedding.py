@@ -1,0 +1,114 @@
+"""Embedding: a row of numbers for each word, letter or category, looked up by its number and learned."""
+
+from typing import Any
+
+from tinynet.errors import ArgumentError, TypeMismatch
+from tinynet.functions import where, zeros
+from tinynet.fused import Fused
+from tinynet.modes import mode, no_grad
+from tinynet.nn import init
+from tinynet.nn.module import Module
+from tinynet.parameter import Parameter
+from tinynet.primitives import Primitive
+from tinynet.tensor import Tensor
+
+
+def _embedding(weight: Tensor, index: Tensor, padding_idx: int | None) -> Tensor:
+    rows = weight[index]
+    return rows if padding_idx is None else where((index == padding_idx).unsqueeze(-1), rows.detach(), rows)
+
+
+def _learned(g: Tensor, index: Tensor, padding_idx: int | None) -> Tensor:
+    """The gradient without that of the padding row."""
+    return g if padding_idx is None else where((index == padding_idx).unsqueeze(-1), 0.0, g)
+
+
+_embedding_grad = Primitive(
+    "embedding_grad", None, lambda g, out, x, index, rows: embedding(g, index, padding_idx=None)
+)
+embedding: Fused = Fused(
+    "embedding",
+    _embedding,
+    lambda g, out, weight, index, padding_idx: _embedding_grad(
+        _learned(g, index, padding_idx), index, rows=len(weight)
+    ),
+)
+
+
+class Embedding(Module):
+    """The rows of a table that whole numbers name.
+
+    Shapes: (…) of integers below num_embeddings -> (…, embedding_dim); ``weight`` is (num_embeddings, embedding_dim).
+
+    Args:
+        num_embeddings, embedding_dim: the number of rows and their width.
+        padding_idx: a row that starts as zeros and is never learned; negative ones count from the end.
+
+    Rows start standard normal, as in PyTorch.
+
+    Raises:
+        ArgumentError: an index names no row.
+        TypeMismatch: the indices are not integers.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
+        for what, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
+            if not hasattr(size, "__index__") or size < 1:
+                raise ArgumentError(f"Embedding needs {what}, a whole number of at least 1; got {size!r}.")
+        self.num_embeddings, self.embedding_dim = int(num_embeddings), int(embedding_dim)
+        self.padding_idx = _checked(padding_idx, self.num_embeddings)
+        self.weight = init.normal_(Parameter(zeros(self.num_embeddings, self.embedding_dim)))
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].zero_()
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None) -> "Embedding":
+        """An embedding with the rows of a matrix, held still unless told otherwise.
+
+        Args:
+            embeddings: (num_embeddings, embedding_dim) numbers.
+            freeze: whether training leaves them as they are.
+            padding_idx: a row that is never learned; it keeps its numbers.
+        """
+        rows = Parameter(embeddings, requires_grad=not freeze)
+        if rows.ndim != 2:
+            raise ArgumentError(
+                f"Embedding.from_pretrained needs (num_embeddings, embedding_dim) numbers; got {rows.shape}."
+            )
+        layer = cls(rows.shape[0], rows.shape[1], padding_idx)
+        layer.weight = rows
+        return layer
+
+    def forward(self, index: Tensor) -> Tensor:
+        """(…) -> (…, embedding_dim)."""
+        if not isinstance(index, Tensor) or index.is_floating_point() or index.dtype == "bool":
+            got = index.dtype if isinstance(index, Tensor) else type(index).__name__
+            raise TypeMismatch(f"{self.described()} looks up rows by whole numbers; got {got}. Use .to('int64').")
+        if mode.recorder is None:
+            self._refuse_strays(index)
+        return embedding(self.weight, index, padding_idx=self.padding_idx)
+
+    def _refuse_strays(self, index: Tensor) -> None:
+        """Refuse a number that names no row, where looking is possible; CuPy would take another row and say nothing."""
+        numbers = index.numpy()
+        strays = numbers[(numbers < 0) | (numbers >= self.num_embeddings)]
+        if strays.size:
+            raise ArgumentError(
+                f"{self.described()} has rows 0 … {self.num_embeddings - 1}; got index {strays[0]}. Is the vocabulary "
+                "larger than the table?"
+            )
+
+    def extra_repr(self) -> str:
+        """The sizes, and the padding row where there is one."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+def _checked(padding_idx: int | None, rows: int) -> int | None:
+    """The padding row counted from the start."""
+    if padding_idx is None:
+        return None
+    if not hasattr(padding_idx, "__index__") or not -rows <= padding_idx < rows:
+        raise ArgumentError(f"Embedding has rows 0 … {rows - 1}; got padding_idx={padding_idx!r}.")
+    return int(padding_idx) % rows
