@@ -85,9 +85,13 @@ def test_pytorch_reads_and_writes_them(tmp_path) -> None:
 
 
 @pytest.mark.torch
-def test_a_type_that_tinynet_has_not(tmp_path) -> None:
+@pytest.mark.parametrize("taught", [False, True], ids=["unknown to NumPy", "taught to NumPy by ml_dtypes"])
+def test_a_type_that_tinynet_has_not(tmp_path, taught) -> None:
     import torch
     from safetensors.torch import save_file
+
+    if taught:
+        pytest.importorskip("ml_dtypes")
 
     save_file({"0.weight": torch.zeros(2, 2, dtype=torch.bfloat16)}, tmp_path / "m.safetensors")
     with pytest.raises(CheckpointError, match=r"bfloat16.*float32"):
