@@ -147,6 +147,12 @@ def test_value_is_imported_without_numpy():
     assert not {"numpy", "rich", "matplotlib"} & loaded_by("import tinynet.value; tinynet.Value(2.0)")
 
 
+@pytest.mark.tiny
+def test_the_public_names_are_written_out():
+    assert tinynet.__all__ == sorted(tinynet._HOME)
+    assert all(getattr(tinynet, name) is not None for name in tinynet.__all__)
+
+
 def test_import_tinynet_loads_nothing_heavy():
     heavy = {"numpy", "rich", "matplotlib", "safetensors", "cupy", "torch"}
     assert not heavy & loaded_by("import tinynet")
