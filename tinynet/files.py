@@ -46,6 +46,23 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     return path
 
 
+def ready_folder(path: str | os.PathLike[str]) -> Path:
+    """A folder to write to, made where it is missing: to be asked for before a long run, not after it.
+
+    Raises:
+        FileError: it cannot be made, or not be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise FileError(
+            f"Writing to {path}: {error.strerror or error}. Choose a folder that can be written."
+        ) from error
+
+
 def _mode(path: Path) -> int:
     """The permissions of the file that is replaced; for a new one those that any new file gets."""
     if path.exists():

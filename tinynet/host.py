@@ -130,10 +130,12 @@ def host_array(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, An
         array = np.asarray(data)
     except ValueError as error:
         raise ShapeError(f"Tensor(...) needs rows of equal length; NumPy says: {error}") from None
+    except RuntimeError as error:  # a PyTorch tensor that requires a gradient
+        raise TypeMismatch(f"Tensor(...) cannot read {type(data).__name__}: {error}") from None
     if dtype is not None and dtype not in DTYPES:
         raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
     if array.dtype != object and array.dtype.name not in DTYPES:  # objects are the scalar backend's business
         raise TypeMismatch(f"Tensor(...) holds {', '.join(DTYPES)}; got {array.dtype.name} in {data!r:.60}.")
-    if dtype is None and array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
+    if dtype is None and array.dtype == np.float64 and not hasattr(data, "__array__"):
         return array.astype(default)
     return array

@@ -532,3 +532,21 @@ def test_one_example_and_stacks_of_batches():
     stacked = model(x).numpy()
     assert stacked.shape == (2, 5, 2)
     same(model(x[1, 4]).numpy(), stacked[1, 4], "one example", 1e-5, 1e-6)  # float32, another order of adding
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.GELU(), nn.Dropout(), nn.Flatten(), nn.LayerNorm(2)], ids=repr)
+def test_nothing_is_refused_by_every_layer(layer):
+    with pytest.raises(TypeMismatch, match="needs a tensor; got NoneType"):
+        layer(None)
+
+
+@pytest.mark.torch
+def test_a_float64_state_of_pytorch_keeps_its_digits():
+    import torch
+
+    theirs, ours = torch.nn.Linear(3, 2).double(), nn.Linear(3, 2).to("float64")
+    ours.load_state_dict(theirs.state_dict())
+    np.testing.assert_array_equal(ours.weight.numpy(), theirs.weight.detach().numpy())
+    with pytest.raises(TypeMismatch, match="cannot read Parameter.*detach"):
+        ours.load_state_dict(dict(theirs.named_parameters()))

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tinynet import cli, nn, reproduce
+from tinynet import cli, data, nn, reproduce
 from tinynet.reproduce import RESULTS, Effort, Published
 from tinynet.reproduce.adding import adding
-from tinynet.reproduce.nielsen import as_in_the_book, expanded, one_conv, two_conv, with_dropout
+from tinynet.reproduce.nielsen import as_in_the_book, expanded, one_conv, train, two_conv, with_dropout
 from tinynet.reproduce.shakespeare import rows, warm_cosine, windows
+from tinynet.training import History, Trainer
 
 
 @pytest.fixture
@@ -82,6 +83,31 @@ def test_what_is_refused(capsys, tmp_path):
     assert "is no list of runs" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_costs_no_run(constant, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["reproduce", "toy", "--out", str(tmp_path / "file")]) == 1
+    assert "Choose a folder that can be written" in capsys.readouterr().err and not constant
+
+
+@pytest.mark.parametrize(("stopped", "code"), [("interrupted", 130), ("the loss is not finite", 1)])
+def test_a_run_that_did_not_end_is_no_result(stopped, code, monkeypatch, capsys, tmp_path):
+    def run(effort):
+        effort.finished(History(stopped=stopped))
+        return 99.0
+
+    made = Published("toy", "A book", "a setting", "91.00 %", "%", 89.0, 60.0, 0.1, 0.01, run)
+    monkeypatch.setitem(RESULTS, "toy", made)
+    assert cli.main(["reproduce", "toy", "micrograd", "--out", str(tmp_path)]) == code
+    assert not (tmp_path / "reproduce.json").exists() and "reached" not in capsys.readouterr().out
+
+
+def test_chapter_six_is_not_reached_by_an_interrupted_run(monkeypatch):
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: History(stopped="interrupted"))
+    parts = (data.moons(4),) * 3
+    with pytest.raises(KeyboardInterrupt):
+        train(Effort(), nn.Linear(2, 2), parts, nn.CrossEntropyLoss(), 0.1, 1)
+
+
 # --- the recipes ------------------------------------------------------------------------------------------------------
 
 
@@ -107,8 +133,6 @@ def test_the_networks_of_chapter_six():
 
 
 def test_images_moved_by_a_pixel():
-    from tinynet import data
-
     x = np.arange(2 * 28 * 28, dtype=np.float32).reshape(2, 1, 28, 28)
     moved = expanded(data.Dataset(x, np.array([3, 4])))
     assert moved.x.shape == (10, 1, 28, 28) and moved.y.tolist() == [3, 4] * 5

@@ -126,5 +126,5 @@ def add_data_dir(to: Any) -> None:
     to.add_argument(
         "--data-dir",
         metavar="DIR",
-        help="where the files of mnist or fashion-mnist lie (default: $TINYNET_DATA, then the cache)",
+        help="where the data files lie (default: $TINYNET_DATA, then the cache)",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from tinynet.cli.engine import choose, device
 from tinynet.cli.parser import Parser, UsageError, add_backend, add_data_dir, number
 from tinynet.errors import did_you_mean
+from tinynet.files import ready_folder
 from tinynet.registry import use_backend
 from tinynet.reproduce import RESULTS, Effort
 from tinynet.reproduce.book import Book, Reached, duration
@@ -44,13 +45,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.names:
         _list(book)
         return 0
-    names = list(RESULTS) if args.names == ["all"] else args.names
+    names = list(RESULTS) if "all" in args.names else args.names
     for name in names:
         if name not in RESULTS:
             raise UsageError(
                 f"there is no result {name!r}{did_you_mean(name, RESULTS)} Choose from {', '.join(RESULTS)}, or all."
             )
     backend, why = choose(args.backend)
+    ready_folder(args.out)
     print(f"{backend.name} on {device(backend)}" + (f" ({why})" if why else ""))
     code = 0
     for name in names:

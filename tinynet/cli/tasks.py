@@ -3,11 +3,10 @@
 import argparse
 import importlib
 import sys
-from pathlib import Path
 
 from tinynet.cli.engine import choose, device
 from tinynet.cli.parser import Parser, add_backend, choice, number
-from tinynet.files import write_bytes
+from tinynet.files import ready_folder, write_bytes
 from tinynet.registry import use_backend
 from tinynet.tasks import TASKS, Result
 
@@ -46,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n`tinynet tasks NAME` trains one, `tinynet tasks all` every one; with --quick in a few seconds each.")
         return DONE
     backend, why = choose(args.backend)
+    folder = ready_folder(args.out)
     if not args.quiet:
         print(f"{backend.name} on {device(backend)}" + (f" ({why})" if why else ""))
     for name in TASKS if args.task == "all" else [args.task]:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         with use_backend(backend):
             result: Result = task.run(args.quick, args.seed, not args.quiet)
         print(result if args.quiet else f"\n{result}")
-        print(f"picture: {write_bytes(Path(args.out, f'{name}.png'), result.picture())}")
+        print(f"picture: {write_bytes(folder / f'{name}.png', result.picture())}")
         if result.history.stopped == "interrupted":
             print("tinynet: interrupted; the numbers are of the training so far.", file=sys.stderr)
             return INTERRUPTED

@@ -188,9 +188,11 @@ class CrossEntropyLoss(Loss):
         elif target.shape == tuple(shape) and not target.is_floating_point():
             losses, share = self._against_classes(logits, target.reshape(-1))
         else:
+            last = " For classes in the last dimension: CrossEntropyLoss(dim=-1)." if prediction.ndim > 2 else ""
             raise ShapeError(
                 f"CrossEntropyLoss got predictions {prediction.shape} and targets {target.shape} {target.dtype}; it "
                 f"needs classes {tuple(shape)}, integers: y.astype(int), or probabilities {prediction.shape}."
+                + (last if self.dim == 1 else "")
             )
         if self.reduction == "mean" and share is not None:
             return losses.sum() / share.sum()

@@ -76,6 +76,8 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """``forward``, with lists and NumPy arrays moved to where the parameters are, and the hooks run."""
         given = [x if isinstance(x, Tensor) else self._admit(x) for x in inputs]
+        if given and given[0] is None and not any(True for _ in self.children()):
+            raise TypeMismatch(f"{self.described()} needs a tensor; got NoneType. Does what is before it return one?")
         if mode.anomaly and (self.own_parameters() or not any(True for _ in self.children())):
             examine(self.described(), "its input", given)
         output = self.forward(*given, **options)

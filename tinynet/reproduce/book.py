@@ -56,7 +56,6 @@ class Book:
     def add(self, run: Reached, results: dict[str, Published]) -> None:
         """Keep a run, and write both files."""
         self.runs[run.name, run.quick] = run
-        self.folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(kept) for kept in self.runs.values()]
         write_bytes(self.folder / "reproduce.json", (json.dumps(rows, indent=1) + "\n").encode())
         write_bytes(self.folder / "reproduce.md", self.table(results).encode())

@@ -50,7 +50,8 @@ def train(
         model, loss, optim.SGD(lr=lr), metrics=["accuracy"], l2=l2,
         callbacks=[EarlyStopping(patience=epochs, monitor="val_accuracy")] if best else [],
     )  # fmt: skip
-    trainer.fit(training, valid, epochs=epochs, batch_size=10, seed=effort.seed, progress=effort.progress)
+    history = trainer.fit(training, valid, epochs=epochs, batch_size=10, seed=effort.seed, progress=effort.progress)
+    effort.finished(history)
     return 100 * trainer.evaluate(test)["accuracy"]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tinynet.errors import ArgumentError
+from tinynet.training import History
 from tinynet.training.progress import make_progress
 
 
@@ -22,6 +24,18 @@ class Effort:
     seed: int = 0
     directory: str | None = None
     progress: bool | str = False
+
+    def finished(self, history: History) -> None:
+        """Refuse a training run that did not come to its end: what it reached is no result.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+            ArgumentError: its loss was not finite.
+        """
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        if history.stopped != "epochs":
+            raise ArgumentError(f"the run ended early, after {len(history.epochs)} epochs: {history.stopped}.")
 
     def steps(self, step: Callable[[int], Any], count: int, shown: Callable[[], str]) -> None:
         """Call ``step(0)`` … ``step(count - 1)`` under a progress bar; ``shown()`` is the text beside it."""
