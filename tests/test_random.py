@@ -1,11 +1,15 @@
 """Random numbers inside a step: the same on every backend, drawn anew by each replay, continued after a resume."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 from support import engine, on_array_backends, on_every_backend
 
 import tinynet as tn
 from tinynet import capture, random
+from tinynet.errors import ArgumentError
 
 pytestmark = pytest.mark.tiny
 
@@ -88,3 +92,34 @@ def test_another_seed_gives_other_numbers():
         tn.manual_seed(seed)
         seen.add(draw("numpy", 1).item())
     assert len(seen) == 50
+
+
+def test_half_floats_stay_below_one():
+    tn.manual_seed(0)
+    x = draw("numpy", 300_000, dtype="float16")
+    assert x.amax().item() < 1 and x.amin().item() >= 0
+
+
+def test_threads_never_draw_the_same_numbers():
+    tn.manual_seed(0)
+    drawn = []
+    threads = [
+        threading.Thread(target=lambda: drawn.extend(draw("numpy", 2).numpy()[0] for _ in range(300))) for _ in "ab"
+    ]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(drawn)) == 600
+    assert random.get_state()["streams"]["numpy"] == 600
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ArgumentError, match="whole number"):
+        tn.manual_seed(seed)

@@ -709,3 +709,10 @@ def test_moving_between_backends():
 @pytest.mark.tiny
 def test_the_backends_under_test_are_known():
     assert {"numpy", "scalar"} <= {param.values[0] for param in BACKENDS}
+
+
+@pytest.mark.tiny
+def test_second_derivatives_on_values_are_refused():
+    x = Tensor([1.5, -0.5], backend="scalar", requires_grad=True)
+    with pytest.raises(GradientError, match="second"):
+        (x**3).sum().backward(create_graph=True)

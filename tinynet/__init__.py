@@ -53,8 +53,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = [  # written out for type checkers; a test holds it to the table above
     "History", "Parameter", "Tensor", "Trainer", "Value", "arange", "backends", "capture", "cat", "check_gradients",
     "data", "detect_anomaly", "draw", "errors", "explain", "feature_maps", "full", "get_backend", "load", "manual_seed",
-    "maximum", "minimum", "nn", "no_grad", "ones", "optim", "parity", "rand", "reference", "save", "set_default_backend",
-    "stack", "use_backend", "where", "zeros",
+    "maximum", "minimum", "nn", "no_grad", "ones", "optim", "parity", "rand", "reference", "save",
+    "set_default_backend", "stack", "use_backend", "where", "zeros",
 ]  # fmt: skip
 
 

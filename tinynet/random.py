@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
+from tinynet.errors import ArgumentError
 from tinynet.modes import refuse_while_recording
 
 _generator = [np.random.default_rng(0)]
@@ -21,9 +22,15 @@ _counts: dict[str, int] = {}  # where a stream begins that has not been asked fo
 def manual_seed(seed: int) -> np.random.Generator:
     """Start the sequences of random numbers anew: initial weights, and whatever else a model draws.
 
-    Data sets and loaders have seeds of their own.
+    Data sets and loaders have seeds of their own. Threads share the sequences: no draw is given twice, and which thread
+    gets which is chance.
+
+    Raises:
+        ArgumentError: the seed is no whole number of at least 0.
     """
     refuse_while_recording("the seed was set inside the step")
+    if not hasattr(seed, "__index__") or seed < 0:
+        raise ArgumentError(f"manual_seed takes a whole number of at least 0; got {seed!r}.")
     _generator[0] = np.random.default_rng(seed)
     _restart(int(np.random.SeedSequence(seed).generate_state(1)[0]), {})
     return _generator[0]

@@ -161,6 +161,10 @@ class Tensor(HostExchange):
         elif gradient.shape != self.shape:
             raise ShapeError(f"backward(gradient=) needs the tensor's own shape {self.shape}; got {gradient.shape}.")
         if self.backend.differentiates:
+            if create_graph:
+                raise GradientError(
+                    f"on {self.backend.name} gradients are numbers: no second derivatives. Use 'numpy'."
+                )
             self._backward_inside(gradient)
             return
         arrived = {self: gradient}

@@ -129,7 +129,9 @@ def cast(xp: Any, x: Array, dtype: str, out: Array = None) -> Array:
 
 @kernel
 def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
-    """The sum over the dimensions ``axis``."""
+    """The sum over the dimensions ``axis``; half floats, which count to 2,048, are added up in float32."""
+    if x.dtype == "float16":
+        return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
     return xp.sum(x, axis=axis, keepdims=True, out=out)
 
 

@@ -5,11 +5,13 @@ itself. The count lies in an array beside the numbers, where the kernel advances
 between two draws, and a GPU none of the host.
 """
 
+import threading
 from typing import Any
 
 from tinynet.backends.kernels.register import Array, kernel
 
 GOLDEN = 0x9E3779B9  # 2^32 / the golden ratio: steps that spread evenly
+_counting = threading.Lock()  # two threads never draw the same numbers
 
 
 def _mix(xp: Any, bits: Array) -> Array:
@@ -25,14 +27,14 @@ def _mix(xp: Any, bits: Array) -> Array:
 def uniform(xp: Any, state: Array, shape: tuple[int, ...], dtype: str, out: Array = None) -> Array:
     """Numbers uniform in [0, 1), multiples of 2⁻²⁴; ``state`` holds (seed, calls so far) and is counted on."""
     out = xp.empty(shape, dtype) if out is None else out
-    keys = xp.arange(2, dtype="uint32")
-    keys += state[1:].astype("uint32") * 2
-    keys = _mix(xp, keys * GOLDEN + state[:1].astype("uint32"))
+    with _counting:
+        seed, call = state[:1].astype("uint32"), state[1:].astype("uint32")
+        state[1:] += 1
+    keys = _mix(xp, (call * 2 + xp.arange(2, dtype="uint32")) * GOLDEN + seed)
     bits = xp.arange(out.size, dtype="uint32")
     for i in range(2):
         xp.bitwise_xor(bits, keys[i : i + 1], out=bits)
         _mix(xp, bits)
     xp.right_shift(bits, 8, out=bits)
     xp.multiply(bits.reshape(out.shape), 2.0**-24, out=out)
-    state[1:] += 1
-    return out
+    return xp.minimum(out, 1 - 2.0**-11, out=out) if out.dtype.itemsize == 2 else out  # where rounding would reach 1

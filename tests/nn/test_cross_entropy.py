@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import engine, on_every_backend, same, seeds
+from support import engine, on_array_backends, on_every_backend, same, seeds
 
 from tinynet import Tensor, capture, nn
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.training import accuracy, error
 
 TORCH, SCALAR = 1e-10, 1e-12  # as in test_losses.py
@@ -119,11 +119,37 @@ def test_it_records():
         (lambda: nn.CrossEntropyLoss()(np.zeros((2, 3, 4)), np.full((2, 4), 3)), ArgumentError, "classes 3 … 3"),
         (lambda: nn.CrossEntropyLoss(dim=0), ArgumentError, "dimension 1 or -1"),
         (lambda: nn.CrossEntropyLoss()(np.zeros(3), 1), ShapeError, "(batch, classes)"),
+        (lambda: nn.CrossEntropyLoss()(np.zeros((2, 4, 3)), np.zeros((2, 4), int)), ShapeError, "dim=-1"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing="a"), ArgumentError, "number between 0 and 1"),
+        (lambda: nn.CrossEntropyLoss(weight="abc"), TypeMismatch, "number for each class"),
+        (lambda: nn.CrossEntropyLoss(ignore_index=1.5), ArgumentError, "class number"),
     ],
 )
 def test_it_refuses(make, kind, told):
     with pytest.raises(kind, match=told.replace("(", r"\(").replace(")", r"\)")):
         make()
+
+
+@on_array_backends
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"weight": [1, 2, 3]}], ids=repr)
+@pytest.mark.parametrize("wrong", [7, -1])
+def test_a_class_that_does_not_exist_is_noticed_in_replays_too(options, wrong, backend):
+    loss = nn.CrossEntropyLoss(**options)
+    step = capture(lambda x, y: loss(x, y))
+    x, right, stray = (
+        Tensor(a, backend=engine(backend)) for a in (np.zeros((2, 3)), np.array([0, 1]), np.array([0, wrong]))
+    )
+    step(x, right)
+    with pytest.raises((ArgumentError, IndexError)):
+        step(x, stray).item()
+
+
+@pytest.mark.tiny
+def test_half_floats_do_not_overflow_in_means():
+    x, y = np.zeros((20_000, 65), np.float16), np.zeros(20_000, int)
+    for options in ({}, {"weight": [1.0] * 65}, {"ignore_index": 1}):
+        assert nn.CrossEntropyLoss(**options)(x, y).item() == pytest.approx(np.log(65), rel=2e-3)
+    assert Tensor(np.ones(5000, np.float16)).sum().item() == pytest.approx(5000, rel=1e-3)
 
 
 @pytest.mark.tiny

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinynet import primitives as p
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
-from tinynet.functions import arange, where
+from tinynet.functions import arange, ones, where
 from tinynet.fused import Fused
 from tinynet.modes import mode
 from tinynet.nn.activations import log_softmax
@@ -155,12 +155,17 @@ class CrossEntropyLoss(Loss):
         dim: int = 1,
     ) -> None:
         super().__init__(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ArgumentError(f"CrossEntropyLoss({label_smoothing=}): it must lie between 0 and 1.")
+        if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
+            raise ArgumentError(f"CrossEntropyLoss({label_smoothing=}): it is a number between 0 and 1.")
         if dim not in (1, -1):
             raise ArgumentError(f"CrossEntropyLoss({dim=}): classes lie in dimension 1 or -1.")
+        if ignore_index is not None and not hasattr(ignore_index, "__index__"):
+            raise ArgumentError(f"CrossEntropyLoss({ignore_index=}): it is a class number.")
         self.label_smoothing, self.ignore_index, self.dim = label_smoothing, ignore_index, dim
-        self.weight = None if weight is None else tuple(float(w) for w in weight)
+        try:
+            self.weight = None if weight is None else tuple(float(w) for w in weight)
+        except (TypeError, ValueError):
+            raise TypeMismatch(f"CrossEntropyLoss(weight=) is a number for each class; got {weight!r:.60}.") from None
 
     def classes(self, prediction: Tensor) -> Tensor:
         """The class with the largest output, for each example, pixel or step."""
@@ -184,7 +189,9 @@ class CrossEntropyLoss(Loss):
         if self.weight is not None and len(self.weight) != count:
             raise ShapeError(f"CrossEntropyLoss(weight=) has {len(self.weight)} numbers for {count} classes.")
         if target.shape == prediction.shape:
-            losses, share = self._against(logits, self._rows(target).to(dtype=logits.dtype)), None
+            smooth = self.label_smoothing
+            wanted = self._rows(target).to(dtype=logits.dtype) * (1 - smooth) + smooth / count
+            losses, share = self._against(logits, wanted), None
         elif target.shape == tuple(shape) and not target.is_floating_point():
             losses, share = self._against_classes(logits, target.reshape(-1))
         else:
@@ -195,7 +202,7 @@ class CrossEntropyLoss(Loss):
                 + (last if self.dim == 1 else "")
             )
         if self.reduction == "mean" and share is not None:
-            return losses.sum() / share.sum()
+            return losses.mean() / share.mean()  # as sums, but within the range of a float16
         return self._reduce(losses.reshape(shape), prediction)
 
     def _rows(self, x: Tensor) -> Tensor:
@@ -205,10 +212,8 @@ class CrossEntropyLoss(Loss):
         return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
     def _against(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Each row's loss against probabilities (rows, classes)."""
-        wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
-        if self.weight is not None:
-            wanted = wanted * self._weights(logits)
+        """Each row's loss against what is wanted of each class, (rows, classes)."""
+        wanted = wanted if self.weight is None else wanted * self._weights(logits)
         return -(wanted * log_softmax(logits, dim=-1)).sum(1)
 
     def _against_classes(self, logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -217,11 +222,13 @@ class CrossEntropyLoss(Loss):
         counts = self.counted(classes)
         if counts is not None:
             classes = where(counts, classes, 0)
-        if self.weight is None and not self.label_smoothing:
-            losses, share = softmax_cross_entropy(logits, classes), None
-        else:
-            losses = self._against(logits, _one_hot(classes, logits))
-            share = None if self.weight is None else self._weights(logits)[classes]
+        losses, share = softmax_cross_entropy(logits, classes), None
+        if self.weight is not None:
+            share = self._weights(logits)[classes]
+            losses = losses * share
+        if self.label_smoothing:
+            every = self._against(logits, ones(1, dtype=logits.dtype, backend=logits.backend))
+            losses = losses * (1 - self.label_smoothing) + every * (self.label_smoothing / logits.shape[1])
         if counts is not None:
             losses, counts = where(counts, losses, 0), counts.to(dtype=losses.dtype)
             share = counts if share is None else share * counts
@@ -290,7 +297,8 @@ def l2_penalty(model: Module, weight: float) -> Any:
 def _one_hot(classes: Tensor, prediction: Tensor) -> Tensor:
     """(rows,) class numbers -> (rows, classes) of 0 and 1, in the prediction's element type."""
     columns = arange(prediction.shape[1], backend=classes.backend)
-    return (classes.unsqueeze(1) == columns).to(dtype=prediction.dtype)
+    known = columns[classes.to(dtype="int64")]  # a class that does not exist is noticed here
+    return (known.unsqueeze(1) == columns).to(dtype=prediction.dtype)
 
 
 def _looked_at(target: Any) -> Tensor:

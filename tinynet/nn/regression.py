@@ -50,7 +50,7 @@ class SmoothL1Loss(Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        if not beta > 0:
+        if not isinstance(beta, int | float) or not beta > 0:
             raise ArgumentError(f"SmoothL1Loss(beta={beta!r}): it is above 0; L1Loss is the limit at 0.")
         self.beta = beta
 
