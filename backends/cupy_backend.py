@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.kernels import dense, plain, recurrent, table
+from tinynet.backends.kernels import dense, plain, table
+from tinynet.backends.kernels import embedding as lookup
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
 from tinynet.modes import mode
 from tinynet.primitives import ARRAY
@@ -86,7 +87,7 @@ def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: 
 def embedding(xp: Any, strays: Array, weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
     """The rows that an index names, and a count of the numbers that name none."""
     count_strays(xp, strays, index, 0, weight.shape[0])
-    return recurrent.embedding(xp, weight, index, padding_idx, out=out)
+    return lookup.embedding(xp, weight, index, padding_idx, out=out)
 
 
 class CupyBackend(Backend):

@@ -14,6 +14,7 @@ from tinynet.backends.kernels import (  # noqa: F401
     activations,
     attention,
     dense,
+    embedding,
     image,
     normalisation,
     plain,

@@ -135,7 +135,7 @@ def test_operations_that_do_not_fit_are_refused(backend):
 
     fitting = tensors((2, 3, 4), (2, 5, 4), (2, 5, 6))
     for shapes in (
-        ((2, 3, 4), (2, 5, 3), (2, 5, 6)), ((2, 3, 4), (2, 5, 4), (2, 4, 6)), ((2, 3, 4), (1, 5, 4), (1, 5, 6)),
+        ((2, 3, 4), (2, 5, 3), (2, 5, 6)), ((2, 3, 4), (2, 5, 4), (2, 4, 6)), ((2, 3, 4), (3, 5, 4), (3, 5, 6)),
         ((4,), (5, 4), (5, 6)), ((2, 3, 4), (2, 0, 4), (2, 0, 6)),
     ):  # fmt: skip
         with pytest.raises(ShapeError, match=r"attention needs query \(…, L, d\), key \(…, S, d\)"):
@@ -146,7 +146,7 @@ def test_operations_that_do_not_fit_are_refused(backend):
         F.scaled_dot_product_attention(*fitting, *tensors((1, 2, 3, 5)))
     with pytest.raises(TypeMismatch, match="a mask of booleans, or of floats to add; got int64"):
         F.scaled_dot_product_attention(*fitting, Tensor([[1] * 5] * 3, backend=engine(backend)))
-    with pytest.raises(ArgumentError, match=r"from 0 to 1; got 1\.5"):
+    with pytest.raises(ArgumentError, match=r"attention\(dropout_p=1\.5\): it is a number from 0 to 1"):
         F.scaled_dot_product_attention(*fitting, dropout_p=1.5)
 
 
@@ -259,9 +259,10 @@ def test_layers_that_do_not_fit_are_refused(backend):
         ("query", ((3, 2, 5), *fitting[1:])), ("key", (fitting[0], (5, 2, 4), fitting[2])),
         ("value", (*fitting[:2], (5, 2, 3))), ("query", ((4,), *fitting[1:])),
     ):  # fmt: skip
-        with pytest.raises(ShapeError, match=rf'MultiheadAttention\(4, 2\) "0" needs {name} \(length, batch, '):
+        with pytest.raises(ShapeError, match=rf'MultiheadAttention\(4, 2, kdim=3\) "0" needs {name} \(length, batch, '):
             call(*shapes)
-    for shapes in (((3, 1, 4), *fitting[1:]), (*fitting[:2], (4, 2, 4)), ((3, 4), *fitting[1:])):
+    empty = fitting[0], (0, 2, 3), (0, 2, 4)
+    for shapes in (((3, 1, 4), *fitting[1:]), (*fitting[:2], (4, 2, 4)), ((3, 4), *fitting[1:]), empty):
         with pytest.raises(ShapeError, match="one batch size, and a value for each key"):
             call(*shapes)
     for masks in ({"attn_mask": np.zeros((5, 3))}, {"key_padding_mask": np.zeros((5, 2), bool)}):
@@ -278,9 +279,12 @@ def test_layers_that_do_not_fit_are_refused(backend):
     ("sizes", "message"),
     [
         ((6, 4), "a num_heads that divides 6"),
-        ((0, 1), "divides 0"),
-        ((4, 0), "divides 4"),
-        ((4, 2, 1.5), "probability"),
+        ((0, 1), "needs embed_dim, a whole number of at least 1; got 0"),
+        (("a", 2), "needs embed_dim, .*; got 'a'"),
+        ((4, 0), "needs num_heads, .*; got 0"),
+        ((8, 2.0), "needs num_heads, .*; got 2.0"),
+        ((8, True), "needs num_heads, .*; got True"),
+        ((4, 2, 1.5), r"MultiheadAttention\(dropout=1.5\): it is a number from 0 to 1"),
     ],
 )
 def test_bad_settings_are_refused(sizes, message):
@@ -295,3 +299,39 @@ def test_its_other_spelling_and_lists_for_masks():
         [[[1.0, 2.0]] * 3], [[[1.0, 2.0]] * 3], [[[1.0, 2.0]] * 3], key_padding_mask=[[False, True, False]]
     )
     assert weights.numpy()[0, :, 1].tolist() == [0, 0, 0]
+
+
+@pytest.mark.torch
+@on_every_backend
+def test_batches_broadcast_as_pytorchs(backend):
+    import torch
+
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=shape) for shape in ((2, 3, 4, 5), (1, 3, 6, 5), (3, 6, 2))]
+    ours = [Tensor(a, "float64", backend=engine(backend), requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    out = F.scaled_dot_product_attention(*ours)
+    expected = torch.nn.functional.scaled_dot_product_attention(*theirs)
+    same(out.numpy(), expected.detach().numpy(), "out", 1e-10, 1e-12)
+    (out * out).sum().backward()
+    (expected * expected).sum().backward()
+    for x, y in zip(ours, theirs):
+        same(x.grad.numpy(), y.grad.numpy(), "gradient", 1e-10, 1e-12)
+
+
+def test_arrays_may_be_named_and_come_in_other_types():
+    layer, x = nn.MultiheadAttention(4, 2), np.arange(24).reshape(3, 2, 4) % 5
+    wanted = layer(*[x.astype("float32")] * 3)[0].numpy()
+    for dtype in ("int64", "float64", "float32"):
+        for need_weights in (True, False):
+            given = x.astype(dtype)
+            out, _ = layer(Tensor(given), key=given, value=given, need_weights=need_weights)
+            assert out.dtype == "float32"
+            same(out.numpy(), wanted, dtype, 1e-6, 1e-6)
+
+
+def test_repr_shows_settings_and_parts():
+    assert repr(nn.MultiheadAttention(8, 2, 0.5, bias=False, batch_first=True)) == (
+        "MultiheadAttention(\n  8, 2, bias=False, dropout=0.5, batch_first=True\n"
+        "  (out_proj): Linear(8, 8, bias=False)\n)"
+    )

@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused(backend):
     with pytest.raises(ShapeError, match=r"LSTMCell\(3, 2\) needs \(batch, 3\) or \(3\); got \(4, 2\)"):
         cell(np.zeros((4, 2)))
     with pytest.raises(ShapeError, match=r"state c of shape \(batch, hidden_size\) = \(4, 2\); got \(2, 2\)"):
-        cell(x, state=(h, h[:2]))
+        cell(x, hx=(h, h[:2]))
     with pytest.raises(TypeMismatch, match=r"needs the state \(h, c\)"):
         cell(x, np.zeros((4, 2)))
     with pytest.raises(TypeMismatch, match="needs a tensor, an array or a list of numbers; got str"):
@@ -132,6 +132,7 @@ def test_bad_settings_are_refused():
 
 def test_repr_and_names():
     assert repr(nn.GRUCell(3, 2, bias=False)) == "GRUCell(3, 2, bias=False)"
+    assert repr(nn.RNNCell(3, 2, nonlinearity="relu")) == "RNNCell(3, 2, nonlinearity='relu')"
     assert [name for name, _ in nn.LSTMCell(3, 2).named_parameters()] == [
         "weight_ih",
         "weight_hh",

@@ -240,11 +240,20 @@ def test_inputs_that_do_not_fit_are_refused(backend):
     with pytest.raises(ShapeError) as caught:
         model(np.zeros((32, 784)))
     assert str(caught.value) == (
-        'Conv2d(1, 20, 5) "0" needs (batch, 1, height, width); got (32, 784). Reshape it first: '
-        "x.reshape(-1, 1, height, width)."
+        'Conv2d(1, 20, 5) "0" needs (batch, 1, height, width); got (32, 784). Give each example its shape '
+        "first: x.reshape(-1, 1, height, width)."
     )
-    with pytest.raises(ShapeError, match=r"needs \(batch, 1, height, width\); got \(2, 3, 8, 8\)"):
+    with pytest.raises(ShapeError, match=r"\(batch, 1, height, width\); got \(2, 3, 8, 8\)\. It has 3 channels\."):
         model(np.zeros((2, 3, 8, 8)))
+    with pytest.raises(ShapeError, match=r"got \(2, 1, 0, 8\)\. It is empty\."):
+        model(np.zeros((2, 1, 0, 8)))
+    for layer, shape, order in (
+        (nn.Conv2d(3, 2, 3), (4, 28, 28, 3), (0, 3, 1, 2)), (nn.Conv2d(3, 2, 3), (28, 28, 3), (2, 0, 1)),
+        (nn.Conv1d(3, 2, 3), (4, 10, 3), (0, 2, 1)),
+    ):  # fmt: skip
+        with pytest.raises(ShapeError) as caught:
+            layer.to(engine(backend))(np.zeros(shape))
+        assert str(caught.value).endswith(f"got {shape}. Put the channels first: x.permute{order}.")
     with pytest.raises(ShapeError, match=r'"0" has a window of 5 × 5, larger than its input of 4 × 9\. Use a smaller'):
         model(np.zeros((2, 1, 4, 9)))
     with pytest.raises(ShapeError, match=r"a window of 9, larger than its input of 6 \(8 with its padding\)"):

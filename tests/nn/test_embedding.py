@@ -149,7 +149,7 @@ def test_indices_are_integers(index, backend):
         ((4, 1.5), "Embedding needs embedding_dim"),
         ((4, 2, 4), "Embedding has rows 0 … 3; got padding_idx=4"),
         ((4, 2, -5), "got padding_idx=-5"),
-        ((4, 2, 1.0), r"got padding_idx=1.0"),
+        ((4, 2, 1.0), "needs padding_idx, a whole number; got 1.0"),
     ],
 )
 def test_bad_settings_are_refused(options, message):

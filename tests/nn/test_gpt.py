@@ -150,16 +150,26 @@ def test_one_seed_writes_one_text_on_every_backend():
     assert write("numpy") == write("strict")  # without a seed: as tn.manual_seed says, here inside lively
 
 
-def test_chances_are_the_softmax():
-    """2,000 draws of one token: the shares are the probabilities within four standard deviations, 0.045 at most."""
-    model = lively()
-    logits = model([[3]]).numpy()[0, -1].astype(float)
-    for temperature, top_k in ((1.0, None), (0.5, None), (2.0, 3), (1.0, 100)):
-        drawn = model.generate([[3]] * 2000, 1, temperature, top_k, seed=1).numpy()[:, 1]
-        powers = np.exp(logits / temperature)
-        powers[np.argsort(-logits)[top_k:]] = 0 if top_k else powers[np.argsort(-logits)[top_k:]]
-        same(np.bincount(drawn, minlength=7) / 2000, powers / powers.sum(), f"shares at {temperature}", 0, 0.045)
-    assert len(np.unique(model.generate([[3]] * 50, 1, top_k=1).numpy()[:, 1])) == 1
+@pytest.mark.parametrize("top_k", [None, 3, 100])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_chances_are_the_softmax(temperature, top_k):
+    """χ² of 20,000 draws, with 6 degrees of freedom at most: above 27.9 once in 10,000 times."""
+    logits = np.array([0.3, 2.0, -0.5, 1.2, 0.0, 0.9, 1.6])
+
+    class Fixed(nn.GPT):
+        def forward(self, tokens, memory=None):
+            return Tensor(np.broadcast_to(logits, (*tokens.shape, 7)))
+
+    drawn = Fixed(7, 6, 1, 1, 2).generate([[3]] * 20_000, 1, temperature, top_k, seed=1).numpy()[:, 1]
+    powers = np.exp(logits / temperature)
+    likeliest = np.argsort(-logits)[:top_k]
+    expected = 20_000 * powers[likeliest] / powers[likeliest].sum()
+    counts = np.bincount(drawn, minlength=7)[likeliest]
+    assert counts.sum() == 20_000 and ((counts - expected) ** 2 / expected).sum() < 27.9
+
+
+def test_the_likeliest_of_one_is_always_the_same():
+    assert len(np.unique(lively().generate([[3]] * 50, 1, top_k=1).numpy()[:, 1])) == 1
 
 
 def test_a_stream_gives_tokens_as_they_come():
@@ -192,13 +202,30 @@ def test_bad_calls_are_refused(backend):
     ):  # fmt: skip
         with pytest.raises(ArgumentError, match=message):
             model.generate(tokens, 1)
-    for options in ({"temperature": -1.0}, {"top_k": 0}, {"max_new_tokens": -1}):
-        with pytest.raises(ArgumentError, match="writes 0 tokens or more, at a temperature of at least 0"):
+    for options, message in (
+        ({"temperature": -1.0}, r"\(temperature=-1.0\): it is a number of at least 0"),
+        ({"temperature": "a"}, r"\(temperature='a'\)"), ({"temperature": math.nan}, r"\(temperature=nan\)"),
+        ({"top_k": 0}, " needs top_k, a whole number of at least 1; got 0"), ({"top_k": 1.5}, " needs top_k.*got 1.5"),
+        ({"max_new_tokens": -1}, " needs max_new_tokens, a whole number of at least 0; got -1"),
+        ({"max_new_tokens": 2.5}, " needs max_new_tokens.*got 2.5"),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError, match=f"GPT.generate{message}"):
             model.stream([[1]], **{"max_new_tokens": 1} | options)
     with pytest.raises(ShapeError, match=r"GPT\(7, 6\) sees 6 tokens at once; got \(1, 8\)"):
         model([[0] * 8])
-    with pytest.raises(ShapeError, match=r"needs tokens \(batch, length\); got \(2,\)"):
+    with pytest.raises(ShapeError, match=r"needs tokens \(batch, length\), one at least; got \(2,\)"):
         model([1, 2])
+    with pytest.raises(ShapeError, match=r"needs tokens \(batch, length\), one at least; got \(1, 0\)"):
+        model(np.zeros((1, 0), int))
+    memory = [[]]
+    rotary = small(n_layer=1, positions="rotary").to(engine(backend))
+    for tokens in ([[1, 2, 3, 4]], [[5, 6]]):
+        rotary(tokens, memory=memory)
+    with pytest.raises(ShapeError, match=r"sees 6 tokens at once; got \(1, 1\) after 6 in memory"):
+        rotary([[1]], memory=memory)
+    for memory in ([], "a"):
+        with pytest.raises(ArgumentError, match=r"needs memory, a list for each of its 1 blocks.*; got "):
+            model([[1, 2]], memory=memory)
     with pytest.raises(ArgumentError, match='"wte" has rows 0 … 6; got index 9'):
         model([[9]])
 
@@ -208,8 +235,8 @@ def test_bad_calls_are_refused(backend):
     ("options", "message"),
     [
         ({"n_head": 3}, r"n_head=3, n_embd=8\): the heads share"), ({"n_layer": 0}, "n_layer, a whole number"),
-        ({"positions": "none"}, "'learned' or 'rotary'"), ({"dropout": 1.5}, "probability"),
-        ({"n_head": 8, "positions": "rotary"}, "pairs"),
+        ({"positions": "none"}, "'learned' or 'rotary'"), ({"dropout": 1.5}, "from 0 to 1"),
+        ({"n_head": 8, "positions": "rotary"}, r"GPT\(n_head=8, n_embd=8, .*in pairs.*an n_embd that 16 divides"),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused(options, message):

@@ -548,5 +548,5 @@ def test_a_float64_state_of_pytorch_keeps_its_digits():
     theirs, ours = torch.nn.Linear(3, 2).double(), nn.Linear(3, 2).to("float64")
     ours.load_state_dict(theirs.state_dict())
     np.testing.assert_array_equal(ours.weight.numpy(), theirs.weight.detach().numpy())
-    with pytest.raises(TypeMismatch, match="cannot read Parameter.*detach"):
+    with pytest.raises(TypeMismatch, match=r"cannot read Parameter.*detach"):
         ours.load_state_dict(dict(theirs.named_parameters()))

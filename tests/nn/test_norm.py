@@ -145,6 +145,15 @@ def test_it_is_stable_far_out(make, backend):
         same(gradient, expected, f"gradient of {layer} in {dtype}", rtol, rtol * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_eps_is_the_element_types_own_where_not_given(dtype):
+    """Inputs of its root: mean x² = eps, so that each becomes 1/√2."""
+    eps = float(np.finfo(dtype).eps)
+    out = nn.RMSNorm(2).to(dtype=dtype)(np.array([[1.0, -1.0]], dtype) * np.sqrt(eps, dtype=dtype))
+    assert out.dtype == dtype
+    same(out.numpy(), [[0.5**0.5, -(0.5**0.5)]], dtype, 2 * eps)
+
+
 @on_every_backend
 @pytest.mark.parametrize("make", [lambda: nn.LayerNorm(4), lambda: nn.BatchNorm1d(4), lambda: nn.RMSNorm(4)])
 def test_inputs_that_are_all_alike_become_finite(make, backend):
@@ -210,10 +219,28 @@ def test_repr_says_what_differs_from_the_defaults():
 
 
 @pytest.mark.tiny
-@pytest.mark.parametrize("make", [lambda: nn.BatchNorm2d(0), lambda: nn.LayerNorm(()), lambda: nn.RMSNorm((2, -1))])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nn.BatchNorm2d(True), lambda: nn.LayerNorm(()), lambda: nn.RMSNorm((2, -1)), lambda: nn.RMSNorm("a")],
+)
 def test_sizes_that_make_no_sense_are_refused_when_made(make):
-    with pytest.raises(ArgumentError, match=r"Norm\w* needs n\w+, (a )?whole numbers? of at least 1; got"):
+    with pytest.raises(ArgumentError, match=r"Norm\w* needs n\w+, a whole number of at least 1.*; got"):
         make()
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm])
+@pytest.mark.parametrize("eps", [-1, "x", float("nan"), True])
+def test_an_eps_is_a_number(layer, eps):
+    with pytest.raises(ArgumentError, match=rf"{layer.__name__}\(eps={eps!r}\): it is a number of at least 0"):
+        layer(3, eps=eps)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("momentum", ["a", -0.1, 2])
+def test_a_momentum_is_a_share(momentum):
+    with pytest.raises(ArgumentError, match=rf"BatchNorm2d\(momentum={momentum!r}\): it is a number from 0 to 1"):
+        nn.BatchNorm2d(3, momentum=momentum)
 
 
 @pytest.mark.tiny

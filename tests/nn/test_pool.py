@@ -203,6 +203,8 @@ def test_flatten():
 def test_repr_says_what_differs_from_the_defaults():
     assert repr(nn.MaxPool2d(2)) == "MaxPool2d(2)"
     assert repr(nn.MaxPool2d((3, 2), 2, 1, ceil_mode=True)) == "MaxPool2d((3, 2), stride=2, padding=1, ceil_mode=True)"
+    with pytest.raises(TypeError, match="positional"):
+        nn.MaxPool2d(2, 2, 0, 1, True)  # which is return_indices to PyTorch
     assert repr(nn.AvgPool2d(2, count_include_pad=False)) == "AvgPool2d(2, count_include_pad=False)"
     assert repr(nn.AdaptiveAvgPool2d((1, None))) == "AdaptiveAvgPool2d((1, None))"
     assert repr(nn.Upsample(scale_factor=2, mode="bilinear")) == "Upsample(scale_factor=2.0, mode='bilinear')"
@@ -218,6 +220,7 @@ def test_repr_says_what_differs_from_the_defaults():
         (lambda: nn.MaxPool2d(3, padding=2), r"kernel_size=3, padding=2\): padding is at most half the window"),
         (lambda: nn.AvgPool2d(2, padding=-1), "AvgPool2d needs padding.*got -1"),
         (lambda: nn.AdaptiveAvgPool2d((2, 0)), "AdaptiveAvgPool2d needs output_size"),
+        (lambda: nn.Flatten("a"), "Flatten needs start_dim, a whole number; got 'a'"),
         (lambda: nn.Upsample(), "Upsample takes either size or scale_factor; got size=None, scale_factor=None"),
         (lambda: nn.Upsample(4, 2), "takes either size or scale_factor; got size=4, scale_factor=2"),
         (lambda: nn.Upsample(0), "Upsample needs size.*got 0"),
@@ -243,5 +246,8 @@ def test_inputs_that_do_not_fit_are_refused(backend):
         nn.AvgPool2d(4)(image(1, 1, 3, 5))
     with pytest.raises(ShapeError, match=r"Upsample\(scale_factor=0.25\) leaves nothing of 3 × 8 pixels"):
         nn.Upsample(scale_factor=0.25)(image(1, 1, 3, 8))
+    for layer in (nn.MaxPool2d(2, 2, 1), nn.AdaptiveAvgPool2d(2), nn.Upsample(2), nn.Upsample(2, mode="bilinear")):
+        with pytest.raises(ShapeError, match=r"got \(1, 1, 0, 8\)\. It is empty\."):
+            layer(image(1, 1, 0, 8))
     with pytest.raises(TypeMismatch, match=r"MaxPool2d\(2\) needs a tensor"):
         nn.MaxPool2d(2)(3)

@@ -110,13 +110,32 @@ def test_inputs_that_do_not_fit_are_refused(backend):
     learned = nn.LearnedPositions(5, 4, batch_first=True).to(engine(backend))
     with pytest.raises(ShapeError, match=r"needs \(batch, length, 4\); got \(4,\)"):
         learned(tensor(4))
-    with pytest.raises(ShapeError, match=r"LearnedPositions\(5, 4\) knows positions 0 … 4; got 3 from position 3 on"):
+    with pytest.raises(ShapeError, match=r"batch_first=True\) knows positions 0 … 4; got 3 from position 3 on"):
         learned(tensor(2, 3, 4), offset=3)
     with pytest.raises(ShapeError, match=r"RotaryPositions\(4\) needs \(…, length, 4\); got \(3, 6\)"):
         nn.RotaryPositions(4)(tensor(3, 6))
     for layer in (nn.SinusoidalPositions(4), learned, nn.RotaryPositions(4)):
-        with pytest.raises(ArgumentError, match="a whole number from 0; got -1"):
+        with pytest.raises(ArgumentError, match="needs offset, a whole number of at least 0; got -1"):
             layer(tensor(2, 3, 4), offset=-1)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.SinusoidalPositions(4), lambda: nn.LearnedPositions(6, 4), lambda: nn.RotaryPositions(4)]
+)
+@on_every_backend
+def test_whole_numbers_count_as_floats(make, backend):
+    layer, ones = make().to(engine(backend)), np.ones((4, 1, 4))
+    found = layer(Tensor(ones.astype("int64"), backend=engine(backend)))
+    same(found.numpy(), layer(Tensor(ones, backend=engine(backend))).numpy(), "of ones", 1e-6, 1e-6)
+    assert found.dtype == ("float64" if backend == "scalar" else "float32")
+
+
+def test_repr_says_what_differs_from_the_defaults():
+    assert repr(nn.SinusoidalPositions(4, batch_first=True)) == "SinusoidalPositions(4, batch_first=True)"
+    assert repr(nn.LearnedPositions(5, 4)) == "LearnedPositions(5, 4)"
+    assert [repr(nn.RotaryPositions(4, *base)) for base in ((), (5,))] == [
+        "RotaryPositions(4)", "RotaryPositions(4, base=5.0)",
+    ]  # fmt: skip
 
 
 @pytest.mark.tiny
@@ -124,9 +143,11 @@ def test_inputs_that_do_not_fit_are_refused(backend):
     ("make", "message"),
     [
         (lambda: nn.SinusoidalPositions(5), r"SinusoidalPositions\(5\): it takes numbers in pairs"),
-        (lambda: nn.RotaryPositions(0), r"RotaryPositions\(0\): it takes numbers in pairs"),
-        (lambda: nn.RotaryPositions(4, base=0), "a number above 0"),
-        (lambda: nn.LearnedPositions(0, 4), "at least 1"),
+        (lambda: nn.RotaryPositions(0), "RotaryPositions needs width, a whole number of at least 2; got 0"),
+        (lambda: nn.RotaryPositions(4, base=0), r"RotaryPositions\(base=0\): it is a number of at least 1"),
+        (lambda: nn.RotaryPositions(4, base="a"), r"RotaryPositions\(base='a'\): it is a number"),
+        (lambda: nn.LearnedPositions(0, 4), "needs max_length, a whole number of at least 1; got 0"),
+        (lambda: nn.LearnedPositions("a", 3), "LearnedPositions needs max_length, a whole number.*got 'a'"),
     ],
 )
 def test_bad_settings_are_refused(make, message):

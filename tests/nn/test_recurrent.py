@@ -70,7 +70,7 @@ def loss_of(out, last):
 def run(layer, arrays, lengths=None):
     """Every output and every gradient."""
     given = {name: Tensor(a, backend=layer.weight_hh_l0.backend, requires_grad=True) for name, a in arrays.items()}
-    loss, parts = loss_of(*layer(given["x"], state=state_of(layer, given), lengths=lengths))
+    loss, parts = loss_of(*layer(given["x"], hx=state_of(layer, given), lengths=lengths))
     loss.backward()
     found = {name: part.numpy() for name, part in parts.items()}
     found |= {f"gradient of {name}": t.grad.numpy() for name, t in given.items()}
@@ -373,9 +373,9 @@ def test_what_does_not_fit_is_refused(backend):
     with pytest.raises(
         ShapeError, match=r"h_0 of shape \(layers · directions, batch, hidden_size\) = \(1, 4, 2\); got"
     ):
-        layer(np.zeros((4, 5, 3)), state=(np.zeros((4, 2)), np.zeros((4, 2))))
+        layer(np.zeros((4, 5, 3)), hx=(np.zeros((4, 2)), np.zeros((4, 2))))
     with pytest.raises(TypeMismatch, match=r"needs the state \(h_0, c_0\); got"):
-        layer(np.zeros((4, 5, 3)), state=np.zeros((1, 4, 2)))
+        layer(np.zeros((4, 5, 3)), hx=np.zeros((1, 4, 2)))
     with pytest.raises(ShapeError, match="one step at least"):
         layer(np.zeros((4, 0, 3)))
     with pytest.raises(TypeMismatch, match="needs a tensor, an array or a list of numbers; got str"):
@@ -389,8 +389,8 @@ def test_what_does_not_fit_is_refused(backend):
         ({"hidden_size": 0}, "LSTM needs hidden_size, a whole number of at least 1; got 0"),
         ({"input_size": 2.0}, "LSTM needs input_size"),
         ({"num_layers": 0}, "LSTM needs num_layers"),
-        ({"dropout": 1.5}, r"LSTM\(dropout=1.5\): it is a probability"),
-        ({"dropout": "no"}, "it is a probability"),
+        ({"dropout": 1.5}, r"LSTM\(dropout=1.5\): it is a number from 0 to 1"),
+        ({"dropout": "no"}, "it is a number from 0 to 1"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
@@ -408,3 +408,8 @@ def test_repr_says_what_differs_from_the_defaults():
     assert repr(nn.RNN(3, 2, 2, "relu", bias=False, bidirectional=True)) == (
         "RNN(3, 2, num_layers=2, nonlinearity='relu', bias=False, bidirectional=True)"
     )
+
+
+def test_the_error_for_an_unknown_name_shows_a_public_one():
+    with pytest.raises(TypeError, match=r"RNNBase\.forward\(\) got an unexpected keyword argument 'state'"):
+        nn.LSTM(3, 2)(np.zeros((4, 5, 3)), state=None)

@@ -72,6 +72,22 @@ def test_stacks_are_pytorchs(stack):
     check()
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize(("tgt", "memory"), [(True, False), (False, True), (True, True)])
+def test_causal_decoders_are_pytorchs_with_the_masks_written_out(tgt, memory):
+    import torch
+
+    class Masked(torch.nn.TransformerDecoder):
+        def forward(self, x, y, tgt_is_causal, memory_is_causal):
+            later = torch.ones(5, 5, dtype=torch.bool).triu(1)
+            return super().forward(x, y, later if tgt_is_causal else None, later[:, :4] if memory_is_causal else None)
+
+    theirs = Masked(torch.nn.TransformerDecoderLayer(4, 2, 5, dropout=0.0), 2)
+    arrays = [smooth(np.random.default_rng(2), (n, 2, 4)) for n in (5, 4)]
+    ours = decoder(nn, (4, 2), {"dim_feedforward": 5}, norm=False)
+    are_pytorchs(ours, theirs, arrays, tgt_is_causal=tgt, memory_is_causal=memory)
+
+
 @pytest.mark.parametrize("stack", [encoder, decoder])
 def test_every_number_agrees_with_the_scalar_backend(stack):
     @settings(max_examples=5)
@@ -103,6 +119,19 @@ def test_causal_looks_back_only(backend):
             for y in (x, changed)
         )
         assert (a[:, :2] == b[:, :2]).all() and (a[:, 2:] != b[:, 2:]).any(-1).all()
+
+
+@pytest.mark.parametrize("attention", ["self_attn", "multihead_attn"])
+def test_dropout_leaves_out_attention_weights(attention):
+    """With all of them left out, one element does not see another, nor the memory."""
+    layer = nn.TransformerDecoderLayer(4, 2, 5, dropout=1.0).eval()
+    inputs = np.random.default_rng(3).normal(size=(2, 3, 1, 4)).astype("float32")
+    changed = inputs.copy()
+    changed[0 if attention == "self_attn" else 1, 0] += 1
+    for dropping in (False, True):
+        getattr(layer, attention).train(dropping)
+        before, after = (layer(*pair).numpy()[1:] for pair in (inputs, changed))
+        assert (before == after).all() == dropping
 
 
 def test_a_stack_starts_with_copies_of_its_own():
@@ -142,3 +171,23 @@ def test_inputs_that_do_not_fit_are_refused(backend):
 def test_bad_settings_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_an_activation_may_be_a_function():
+    x = np.random.default_rng(0).normal(size=(3, 2, 4))
+    named, given = (nn.TransformerEncoderLayer(4, 2, 8, 0.0, activation) for activation in ("gelu", nn.functional.gelu))
+    given.load_state_dict(named.state_dict())
+    np.testing.assert_array_equal(given(x).numpy(), named(x).numpy())
+    assert "\n  activation=gelu\n" in repr(given) and "\n  activation='gelu'\n" in repr(named)
+    assert "\n  norm_first=True\n" in repr(nn.TransformerDecoderLayer(4, 2, norm_first=True))
+
+
+def test_arrays_may_be_named():
+    x = np.random.default_rng(0).normal(size=(3, 2, 4))
+    encoder, decoder = nn.TransformerEncoderLayer(4, 2, 8, 0.0), nn.TransformerDecoderLayer(4, 2, 8, 0.0)
+    for inside, outside, named in (
+        (encoder, nn.TransformerEncoder(encoder, 1), {"src": x}),
+        (decoder, nn.TransformerDecoder(decoder, 1), {"tgt": x, "memory": x}),
+    ):
+        for model in (inside, outside):
+            np.testing.assert_array_equal(model(**named).numpy(), model(*named.values()).numpy())

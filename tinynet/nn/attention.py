@@ -5,15 +5,17 @@ own. A query from which every key is hidden gets zeros, not nan.
 """
 
 import math
+from itertools import zip_longest
 from typing import Any
 
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
-from tinynet.functions import arange, rand, where, zeros
+from tinynet.functions import arange, where, zeros
 from tinynet.fused import Fused
 from tinynet.nn import init
-from tinynet.nn.dropout import FINEST
+from tinynet.nn.dropout import kept
 from tinynet.nn.linear import Linear, linear
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import number, unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
@@ -66,7 +68,7 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(q kᵀ / √d + mask) v.
 
-    Shapes: query (…, L, d), key (…, S, d), value (…, S, e) -> (…, L, e).
+    Shapes: query (…, L, d), key (…, S, d), value (…, S, e) -> (…, L, e), in batches that broadcast.
 
     Args:
         attn_mask: spreads to (…, L, S); booleans, True where a query may look at a key, or floats, which are added.
@@ -80,43 +82,46 @@ def scaled_dot_product_attention(
 
     Source: A. Vaswani et al., *Attention is all you need*, 2017.
     """
-    attn_mask = _fitting(query, key, value, attn_mask)
+    query, key, value, attn_mask = _fitting(query, key, value, attn_mask)
     value, keep = _dropped(query, key, value, dropout_p)
     scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
     return attention(query, key, value, attn_mask, keep, causal=bool(is_causal), scale=scale)
 
 
-def _fitting(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor | None:
-    """The mask, floats in the queries' element type, if everything fits together."""
+def _fitting(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """All of them in one batch, and the mask's floats in the queries' element type, if everything fits together."""
+    batches = [x.shape[-3::-1] for x in (query, key, value)]  # from the last dimension to the first
+    batch = [max(sizes) for sizes in zip_longest(*batches, fillvalue=1)]
     if (
-        min(query.ndim, key.ndim) < 2
-        or key.shape[:-2] != query.shape[:-2]
+        min(query.ndim, key.ndim, value.ndim) < 2
+        or any(n not in (1, m) for sizes in batches for n, m in zip(sizes, batch))
         or key.shape[-1] != query.shape[-1]
-        or key.shape[:-1] != value.shape[:-1]
+        or key.shape[-2] != value.shape[-2]
         or not key.shape[-2]
     ):
         raise ShapeError(
             "attention needs query (…, L, d), key (…, S, d) and value (…, S, e), with S at least 1; got "
             f"{query.shape}, {key.shape} and {value.shape}."
         )
+    query, key, value = (x.broadcast_to((*batch[::-1], *x.shape[-2:])) for x in (query, key, value))
     if mask is None:
-        return None
+        return query, key, value, None
     scores = (*query.shape[:-1], key.shape[-2])
     if mask.ndim > len(scores) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], scores[::-1])):
         raise ShapeError(f"attention needs a mask that spreads to {scores}, (…, queries, keys); got {mask.shape}.")
     if mask.dtype != "bool" and not mask.is_floating_point():
         raise TypeMismatch(f"attention needs a mask of booleans, or of floats to add; got {mask.dtype}.")
-    return mask if mask.dtype == "bool" else mask.to(dtype=query.dtype)
+    return query, key, value, mask if mask.dtype == "bool" else mask.to(dtype=query.dtype)
 
 
 def _dropped(query: Tensor, key: Tensor, value: Tensor, p: float) -> tuple[Tensor, Tensor | None]:
     """The values, scaled up to make good for the weights that are left out, and which weights stay."""
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"attention leaves out weights with a probability from 0 to 1; got {p!r}.")
+    p = number("attention", most=1, dropout_p=p)
     if not p:
         return value, None
-    drawn = rand(*query.shape[:-1], key.shape[-2], backend=query.backend)
-    return value * (1 / (1 - p) if p < 1 else 0.0), drawn >= math.ceil(p * FINEST) / FINEST
+    return value * (1 / (1 - p) if p < 1 else 0.0), kept((*query.shape[:-1], key.shape[-2]), p, query.backend)
 
 
 class MultiheadAttention(Module):
@@ -152,15 +157,17 @@ class MultiheadAttention(Module):
         vdim: int | None = None,
         batch_first: bool = False,
     ) -> None:
-        if min(embed_dim, num_heads) < 1 or embed_dim % num_heads:
+        name = "MultiheadAttention"
+        embed_dim, num_heads = whole(name, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
             raise ArgumentError(
                 f"MultiheadAttention({embed_dim}, {num_heads}): the heads share the width evenly. Choose a num_heads "
                 f"that divides {embed_dim}."
             )
-        if not 0 <= dropout <= 1:
-            raise ArgumentError(f"MultiheadAttention({dropout=}): it is a probability, from 0 to 1.")
-        self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
-        self.kdim, self.vdim = (embed_dim if width is None else width for width in (kdim, vdim))
+        kdim, vdim = (embed_dim if width is None else width for width in (kdim, vdim))
+        self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
+        self.kdim, self.vdim = whole(name, kdim=kdim, vdim=vdim)
+        self.dropout = number(name, most=1, dropout=dropout)
         if self.kdim == self.vdim == embed_dim:
             self.in_proj_weight = Parameter(zeros(3 * embed_dim, embed_dim))
         else:
@@ -200,6 +207,7 @@ class MultiheadAttention(Module):
             ShapeError: an input or a mask that does not fit.
             TypeMismatch: a mask of integers.
         """
+        query, key, value = (self._admit(x) for x in (query, key, value))
         self._check(query, key, value)
         q, k, v = self._projected(query, key, value)
         mask = self._mask(q, k, attn_mask, key_padding_mask)
@@ -225,10 +233,11 @@ class MultiheadAttention(Module):
             key.shape[:-1] != value.shape[:-1]
             or key.ndim != query.ndim
             or (query.ndim == 3 and key.shape[batch] != query.shape[batch])
+            or not key.shape[1 - batch if key.ndim == 3 else 0]
         ):
             raise ShapeError(
-                f"{self.described()} needs one batch size, and a value for each key; got query {query.shape}, key "
-                f"{key.shape} and value {value.shape}, each ({order}, width)."
+                f"{self.described()} needs one batch size, and a value for each key, one at least; got query "
+                f"{query.shape}, key {key.shape} and value {value.shape}, each ({order}, width)."
             )
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
@@ -237,13 +246,13 @@ class MultiheadAttention(Module):
         thirds = [slice(i * width, (i + 1) * width) for i in range(3)]
         if self.kdim == self.vdim == width:
             if query is key is value:
-                whole = linear(query, self.in_proj_weight, bias)
-                return [self._heads(whole[..., third]) for third in thirds]
+                joint = linear(floating(query, self.in_proj_weight), self.in_proj_weight, bias)
+                return [self._heads(joint[..., third]) for third in thirds]
             weights = [self.in_proj_weight[third] for third in thirds]
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         biases = [None if bias is None else bias[third] for third in thirds]
-        return [self._heads(linear(x, w, b)) for x, w, b in zip((query, key, value), weights, biases)]
+        return [self._heads(linear(floating(x, w), w, b)) for x, w, b in zip((query, key, value), weights, biases)]
 
     def _heads(self, x: Tensor) -> Tensor:
         if x.ndim == 2:
@@ -277,8 +286,10 @@ class MultiheadAttention(Module):
         return total
 
     def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{self.embed_dim}, {self.num_heads}"
+        """The sizes, and what differs from the defaults."""
+        usual = {"dropout": 0.0, "kdim": self.embed_dim, "vdim": self.embed_dim, "batch_first": False}
+        bias = ["bias=False"] if self.in_proj_bias is None else []
+        return ", ".join((str(self.embed_dim), str(self.num_heads), *bias, *unusual(self, **usual)))
 
 
-MultiHeadAttention = MultiheadAttention
+MultiHeadAttention = MultiheadAttention  # the other spelling that is common

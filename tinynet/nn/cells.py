@@ -10,7 +10,8 @@ from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import zeros
 from tinynet.nn import init
 from tinynet.nn.linear import linear
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.tensor import Tensor
 
@@ -62,13 +63,8 @@ class Recurrent(Module):
     parts: tuple[str, ...] = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        self._check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = int(input_size), int(hidden_size)
-
-    def _check_sizes(self, **sizes: int) -> None:
-        for what, size in sizes.items():
-            if not hasattr(size, "__index__") or size < 1:
-                raise ArgumentError(f"{type(self).__name__} needs {what}, a whole number of at least 1; got {size!r}.")
+        sizes = {"input_size": input_size, "hidden_size": hidden_size}
+        self.input_size, self.hidden_size = whole(type(self).__name__, **sizes)
 
     def _check_nonlinearity(self, nonlinearity: str) -> str:
         if nonlinearity not in ("tanh", "relu"):
@@ -98,15 +94,15 @@ class Recurrent(Module):
         if x.ndim not in layouts or x.shape[-1] != self.input_size:
             wanted = " or ".join(f"({before}{self.input_size})" for before in layouts.values())
             raise ShapeError(f"{self.described()} needs {wanted}; got {x.shape}.")
-        return x.to(dtype=self.own_parameters()[0].dtype)
+        return floating(x, self.own_parameters()[0])
 
-    def _state(self, state: Any, shape: tuple[int, ...], layout: str, x: Tensor) -> State:
+    def _state(self, hx: Any, shape: tuple[int, ...], layout: str, x: Tensor) -> State:
         """The parts of the state, of that shape each; zeros where none is given."""
-        if state is None:
+        if hx is None:
             return (zeros(shape, dtype=x.dtype, backend=x.backend),) * len(self.parts)
-        parts = (state,) if len(self.parts) == 1 else state
+        parts = (hx,) if len(self.parts) == 1 else hx
         if not isinstance(parts, tuple | list | Tensor) or len(parts) != len(self.parts):
-            got = f"{len(parts)} parts" if isinstance(parts, tuple | list) else f"one {type(state).__name__}"
+            got = f"{len(parts)} parts" if isinstance(parts, tuple | list) else f"one {type(hx).__name__}"
             raise TypeMismatch(f"{self.described()} needs the state ({', '.join(self.parts)}); got {got}.")
         given = [self._admit(part) for part in parts]
         for name, part in zip(self.parts, given):
@@ -130,15 +126,16 @@ class _Cell(Recurrent):
         super().__init__(input_size, hidden_size)
         self._make_parameters(self.input_size, bias)
 
-    def _given(self, x: Any, state: Any) -> tuple[Tensor, State]:
+    def _given(self, x: Any, hx: Any) -> tuple[Tensor, State]:
         """The input and the state, both looked at."""
         x = self._input(x, {2: "batch, ", 1: ""})
         layout = "(batch, hidden_size)" if x.ndim == 2 else "(hidden_size,)"
-        return x, self._state(state, (*x.shape[:-1], self.hidden_size), layout, x)
+        return x, self._state(hx, (*x.shape[:-1], self.hidden_size), layout, x)
 
     def extra_repr(self) -> str:
-        """The sizes, and whether the biases are missing."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias_ih is not None else ", bias=False")
+        """The sizes, and what differs from the defaults."""
+        bias = ["bias=False"] if self.bias_ih is None else []
+        return ", ".join((str(self.input_size), str(self.hidden_size), *bias, *unusual(self, nonlinearity="tanh")))
 
 
 class RNNCell(_Cell):
@@ -160,9 +157,9 @@ class RNNCell(_Cell):
         self.nonlinearity = self._check_nonlinearity(nonlinearity)
         super().__init__(input_size, hidden_size, bias)
 
-    def forward(self, x: Tensor, state: Any = None) -> Tensor:
+    def forward(self, x: Tensor, hx: Any = None) -> Tensor:
         """x and h -> h'."""
-        x, (h,) = self._given(x, state)
+        x, (h,) = self._given(x, hx)
         a = linear(x, self.weight_ih, both(self.bias_ih, self.bias_hh))
         return rnn_step(a, h, self.weight_hh, self.nonlinearity)
 
@@ -186,9 +183,9 @@ class LSTMCell(_Cell):
     gates = 4
     parts = ("h", "c")
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]:
         """x and (h, c) -> (h', c')."""
-        x, (h, c) = self._given(x, state)
+        x, (h, c) = self._given(x, hx)
         return lstm_step(linear(x, self.weight_ih, both(self.bias_ih, self.bias_hh)), h, c, self.weight_hh)
 
 
@@ -209,7 +206,7 @@ class GRUCell(_Cell):
 
     gates = 3
 
-    def forward(self, x: Tensor, state: Any = None) -> Tensor:
+    def forward(self, x: Tensor, hx: Any = None) -> Tensor:
         """x and h -> h'."""
-        x, (h,) = self._given(x, state)
+        x, (h,) = self._given(x, hx)
         return gru_step(linear(x, self.weight_ih, self.bias_ih), h, self.weight_hh, self.bias_hh)

@@ -4,12 +4,13 @@ import math
 from typing import Any, Self
 
 from tinynet import primitives as p
-from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.errors import ArgumentError, ShapeError
 from tinynet.functions import zeros
 from tinynet.fused import Fused
 from tinynet.nn import init
-from tinynet.nn.module import Module
-from tinynet.nn.windows import Padding, Pair, check_fits, places, settings, shown, sizes, windows
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import shown, sizes, unusual, whole
+from tinynet.nn.windows import Padding, Pair, check_fits, over_images, places, windows
 from tinynet.parameter import Parameter
 from tinynet.primitives import ARRAY, Primitive
 from tinynet.tensor import Tensor
@@ -85,7 +86,7 @@ def _like(x: Tensor, y: Tensor) -> Tensor:
 class _Convolution(Module):
     """What the layers here share: their settings and weights, and inputs with or without a batch."""
 
-    places: tuple[str, ...] = ("height", "width")
+    axes: tuple[str, ...] = ("height", "width")
     weight: Parameter
     bias: Parameter | None
 
@@ -98,11 +99,10 @@ class _Convolution(Module):
             init.uniform_(parameter, -bound, bound)
 
     @classmethod
-    def with_weights(cls, weight: Tensor, bias: Tensor | None, *channels_and_settings: Any) -> Self:
-        """The layer around weights that are somebody else's: the functional form."""
+    def without_weights(cls, *channels_and_settings: Any) -> Self:
+        """The settings alone, to ``convolve`` with weights that are somebody else's: the functional form."""
         layer = cls.__new__(cls)
         layer._set(*channels_and_settings)
-        vars(layer).update(weight=weight, bias=bias)  # not set: they are no part of a model
         return layer
 
     def _set(
@@ -115,10 +115,10 @@ class _Convolution(Module):
         dilation: Any,
         groups: int,
     ) -> None:
-        name, n = type(self).__name__, len(self.places)
-        for what, size in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-            sizes(name, what, size, 1, 1)
-        self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
+        name, n = type(self).__name__, len(self.axes)
+        self.in_channels, self.out_channels, self.groups = whole(
+            name, in_channels=in_channels, out_channels=out_channels, groups=groups
+        )
         if in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"{name}({in_channels}, {out_channels}, groups={groups}): groups must divide both numbers of channels."
@@ -137,7 +137,7 @@ class _Convolution(Module):
         if not isinstance(self.padding, str):
             return tuple((n, n) for n in self.padding)
         if self.padding == "valid":
-            return ((0, 0),) * len(self.places)
+            return ((0, 0),) * len(self.axes)
         if self.padding != "same" or max(self.stride) > 1:
             raise ArgumentError(
                 f"{type(self).__name__}(padding={self.padding!r}, stride={shown(self.stride)}): padding is a number, "
@@ -148,30 +148,27 @@ class _Convolution(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, …) -> (batch, out_channels, …), or both without the batch."""
-        if not isinstance(x, Tensor):
-            raise TypeMismatch(f"{self.described()} needs a tensor, an array or lists of numbers; got {x!r:.60}.")
-        channel = x.ndim - len(self.places) - 1
-        if channel not in (0, 1) or x.shape[channel] != self.in_channels:
-            example = ", ".join((str(self.in_channels), *self.places))
-            raise ShapeError(
-                f"{self.described()} needs (batch, {example}); got {x.shape}. Reshape it first: "
-                f"x.reshape(-1, {example})."
-            )
-        x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
-        return self._convolve(x) if channel else self._convolve(x.unsqueeze(0)).squeeze(0)
+        return self.convolve(x, self.weight, self.bias)
 
-    def _convolve(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """``forward`` with these weights."""
+
+        def convolved(images: Tensor) -> Tensor:
+            return self._convolve(floating(images, weight), weight, bias)
+
+        return over_images(self, x, convolved, self.in_channels, self.axes)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         borders = self._borders()
         check_fits(self, x.shape[2:], self.kernel_size, borders, self.dilation)
-        return conv2d(
-            x, self.weight, self.bias, stride=self.stride, padding=borders, dilation=self.dilation, groups=self.groups
-        )
+        return conv2d(x, weight, bias, stride=self.stride, padding=borders, dilation=self.dilation, groups=self.groups)
 
     def extra_repr(self) -> str:
         """The channels and the kernel, and what differs from the defaults."""
         usual = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
         first = [str(self.in_channels), str(self.out_channels), shown(self.kernel_size)]
-        return ", ".join(first + settings(self, usual) + (["bias=False"] if self.bias is None else []))
+        bare = ["bias=False"] if getattr(self, "bias", True) is None else []  # the functional form has neither
+        return ", ".join(first + unusual(self, **usual) + bare)
 
 
 class Conv2d(_Convolution):
@@ -221,7 +218,7 @@ class Conv1d(_Convolution):
     (out_channels, in_channels / groups, kernel_size). Arguments, start and refusals as for Conv2d.
     """
 
-    places = ("length",)
+    axes = ("length",)
 
     def __init__(
         self,
@@ -236,13 +233,13 @@ class Conv1d(_Convolution):
     ) -> None:
         super().__init__(bias, in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
 
-    def _convolve(self, x: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         borders = self._borders()
         check_fits(self, x.shape[2:], self.kernel_size, borders, self.dilation)
         out: Tensor = conv2d(
             x.unsqueeze(2),
-            self.weight.unsqueeze(2),
-            self.bias,
+            weight.unsqueeze(2),
+            bias,
             stride=(1, *self.stride),
             padding=((0, 0), *borders),
             dilation=(1, *self.dilation),
@@ -263,6 +260,8 @@ class ConvTranspose2d(_Convolution):
         padding: how much is cut off on every side: what a Conv2d with these settings would have added.
         output_padding: rows and columns more at the bottom and on the right: with a stride, a Conv2d makes the same
             size of several, and this chooses among them.
+
+    Weights and biases start uniform in ±1/√(out_channels / groups · kernel pixels), as in PyTorch.
 
     Raises:
         ArgumentError: settings that make no sense, such as an output_padding that reaches the next window.
@@ -310,7 +309,7 @@ class ConvTranspose2d(_Convolution):
     def _weight_shape(self) -> tuple[int, ...]:
         return self.in_channels, self.out_channels // self.groups, *self.kernel_size
 
-    def _convolve(self, x: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         each = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
         size = tuple((n - 1) * s - 2 * int(p) + d * (k - 1) + o + 1 for n, k, s, p, o, d in each)
         if min(size) < 1:
@@ -319,4 +318,4 @@ class ConvTranspose2d(_Convolution):
                 "cuts everything off. Use less padding, or a larger image."
             )
         window = {"stride": self.stride, "padding": self._borders(), "dilation": self.dilation, "groups": self.groups}
-        return conv_transpose2d(x, self.weight, self.bias, size=size, **window)
+        return conv_transpose2d(x, weight, bias, size=size, **window)

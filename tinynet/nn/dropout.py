@@ -2,9 +2,11 @@
 
 import math
 
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.backend import Backend
+from tinynet.errors import ShapeError
 from tinynet.functions import rand
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import number
 from tinynet.tensor import Tensor
 
 FINEST = 2**24  # rand draws multiples of 1/FINEST, which every float from float32 on holds exactly
@@ -12,22 +14,21 @@ FINEST = 2**24  # rand draws multiples of 1/FINEST, which every float from float
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """x with each number 0 with probability p and 1 / (1 - p) as large otherwise, in training; else x itself."""
-    return _dropped(x, x.shape, _probability("dropout", p)) if training and p else x
+    return _dropped(x, x.shape, number("dropout", most=1, p=p), training)
 
 
-def _probability(name: str, p: float) -> float:
-    if not isinstance(p, int | float) or not 0 <= p <= 1:
-        raise ArgumentError(f"{name}({p=}): p is a probability, a number from 0 to 1.")
-    return p
-
-
-def _dropped(x: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
-    """x times a mask of that shape."""
-    if p == 1:
-        return x * 0.0
+def kept(shape: tuple[int, ...], p: float, backend: Backend) -> Tensor:
+    """Booleans, each False with probability p."""
     least = math.ceil(p * FINEST) / FINEST  # draws compare with it alike in every precision
-    kept = rand(shape, backend=x.backend) >= least
-    return x * (kept.to(dtype=x.dtype) * (1 / (1 - p)))
+    return rand(shape, backend=backend) >= least
+
+
+def _dropped(x: Tensor, shape: tuple[int, ...], p: float, training: bool) -> Tensor:
+    """x times a mask of that shape, in training."""
+    x = floating(x)
+    if not (training and p):
+        return x
+    return x * (kept(shape, p, x.backend).to(dtype=x.dtype) * (1 / (1 - p))) if p < 1 else x * 0.0
 
 
 class Dropout(Module):
@@ -42,7 +43,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = _probability(type(self).__name__, p)
+        self.p = number(type(self).__name__, most=1, p=p)
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
@@ -68,6 +69,4 @@ class Dropout2d(Dropout):
                 f"{self.described()} needs (batch, channels, height, width); got {x.shape}. Rows of features want "
                 "Dropout."
             )
-        if not (self.training and self.p):
-            return x
-        return _dropped(x, (*x.shape[:2], *[1] * (x.ndim - 2)), self.p)
+        return _dropped(x, (*x.shape[:2], *[1] * (x.ndim - 2)), self.p, self.training)

@@ -8,6 +8,7 @@ from tinynet.fused import Fused
 from tinynet.modes import mode, no_grad
 from tinynet.nn import init
 from tinynet.nn.module import Module
+from tinynet.nn.settings import whole
 from tinynet.parameter import Parameter
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
@@ -52,11 +53,9 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
-        for what, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
-            if not hasattr(size, "__index__") or size < 1:
-                raise ArgumentError(f"Embedding needs {what}, a whole number of at least 1; got {size!r}.")
-        self.num_embeddings, self.embedding_dim = int(num_embeddings), int(embedding_dim)
-        self.padding_idx = _checked(padding_idx, self.num_embeddings)
+        sizes = {"num_embeddings": num_embeddings, "embedding_dim": embedding_dim}
+        self.num_embeddings, self.embedding_dim = whole("Embedding", **sizes)
+        self.padding_idx = padding_row("Embedding", padding_idx, self.num_embeddings)
         self.weight = init.normal_(Parameter(zeros(self.num_embeddings, self.embedding_dim)))
         if self.padding_idx is not None:
             with no_grad():
@@ -82,22 +81,8 @@ class Embedding(Module):
 
     def forward(self, index: Tensor) -> Tensor:
         """(…) -> (…, embedding_dim)."""
-        if not isinstance(index, Tensor) or index.is_floating_point() or index.dtype == "bool":
-            got = index.dtype if isinstance(index, Tensor) else type(index).__name__
-            raise TypeMismatch(f"{self.described()} looks up rows by whole numbers; got {got}. Use .to('int64').")
-        if mode.recorder is None:
-            self._refuse_strays(index)
+        check_index(self.described(), index, self.num_embeddings)
         return embedding(self.weight, index, padding_idx=self.padding_idx)
-
-    def _refuse_strays(self, index: Tensor) -> None:
-        """Refuse a number that names no row, where looking is possible; CuPy would take another row and say nothing."""
-        numbers = index.numpy()
-        strays = numbers[(numbers < 0) | (numbers >= self.num_embeddings)]
-        if strays.size:
-            raise ArgumentError(
-                f"{self.described()} has rows 0 … {self.num_embeddings - 1}; got index {strays[0]}. Is the vocabulary "
-                "larger than the table?"
-            )
 
     def extra_repr(self) -> str:
         """The sizes, and the padding row where there is one."""
@@ -105,10 +90,26 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
-def _checked(padding_idx: int | None, rows: int) -> int | None:
+def padding_row(name: str, padding_idx: int | None, rows: int) -> int | None:
     """The padding row counted from the start."""
     if padding_idx is None:
         return None
-    if not hasattr(padding_idx, "__index__") or not -rows <= padding_idx < rows:
-        raise ArgumentError(f"Embedding has rows 0 … {rows - 1}; got padding_idx={padding_idx!r}.")
-    return int(padding_idx) % rows
+    row: int = whole(name, None, padding_idx=padding_idx)
+    if not -rows <= row < rows:
+        raise ArgumentError(f"{name} has rows 0 … {rows - 1}; got padding_idx={row}.")
+    return row % rows
+
+
+def check_index(name: str, index: Any, rows: int) -> None:
+    """Refuse an index of other than integers and, where looking is possible, a number that names no row: CuPy would
+    take another row and say nothing."""
+    if not isinstance(index, Tensor) or index.is_floating_point() or index.dtype == "bool":
+        got = index.dtype if isinstance(index, Tensor) else type(index).__name__
+        raise TypeMismatch(f"{name} looks up rows by whole numbers; got {got}. Use .to('int64').")
+    if mode.recorder is None:
+        numbers = index.numpy()
+        strays = numbers[(numbers < 0) | (numbers >= rows)]
+        if strays.size:
+            raise ArgumentError(
+                f"{name} has rows 0 … {rows - 1}; got index {strays[0]}. Is the vocabulary larger than the table?"
+            )

@@ -23,9 +23,16 @@ from tinynet.nn.linear import Linear
 from tinynet.nn.module import Module
 from tinynet.nn.norm import LayerNorm
 from tinynet.nn.positions import LearnedPositions, RotaryPositions
+from tinynet.nn.sampling import drawn
+from tinynet.nn.settings import number, unusual, whole
 from tinynet.tensor import Tensor
 
 Memory = list[list[Tensor]]  # for each block the keys and values of the tokens so far; empty lists to begin with
+
+
+def _seen(memory: list[Tensor] | None) -> int:
+    """How many tokens a block's memory holds."""
+    return memory[0].shape[2] if memory else 0
 
 
 class CausalSelfAttention(Module):
@@ -42,7 +49,7 @@ class CausalSelfAttention(Module):
         """(batch, length, n_embd) -> the same; x goes on from what the memory holds, and is added to it."""
         batch, length, width = x.shape
         q, k, v = self.c_attn(x).reshape(batch, length, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
-        seen = memory[0].shape[2] if memory else 0
+        seen = _seen(memory)
         if self.rotary is not None:
             q, k = self.rotary(q, offset=seen), self.rotary(k, offset=seen)
         if memory is not None:
@@ -56,6 +63,10 @@ class CausalSelfAttention(Module):
         dropout = self.dropout if self.training else 0.0
         heads = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=not seen and length > 1)
         return self.resid_dropout(self.c_proj(heads.permute(0, 2, 1, 3).reshape(batch, length, width)))
+
+    def extra_repr(self) -> str:
+        """The number of heads."""
+        return f"n_head={self.n_head}"
 
 
 class MLP(Module):
@@ -104,7 +115,7 @@ class Trunk(Module):
         """(batch, length) -> (batch, length, n_embd)."""
         x = self.wte(tokens)
         if self.wpe is not None:
-            x = self.wpe(x, offset=memory[0][0].shape[2] if memory and memory[0] else 0)
+            x = self.wpe(x, offset=_seen(memory[0] if memory else None))
         x = self.drop(x)
         for i, block in enumerate(self.h):
             x = block(x, memory=None if memory is None else memory[i])
@@ -145,10 +156,8 @@ class GPT(Module):
         positions: str = "learned",
         tie_weights: bool = True,
     ) -> None:
-        sizes = {"vocab_size": vocab_size, "block_size": block_size, "n_layer": n_layer, "n_head": n_head}
-        for name, size in (sizes | {"n_embd": n_embd}).items():
-            if not hasattr(size, "__index__") or size < 1:
-                raise ArgumentError(f"GPT needs {name}, a whole number of at least 1; got {size!r}.")
+        vocab_size, block_size = whole("GPT", vocab_size=vocab_size, block_size=block_size)
+        n_layer, n_head, n_embd = whole("GPT", n_layer=n_layer, n_head=n_head, n_embd=n_embd)
         if n_embd % n_head:
             raise ArgumentError(
                 f"GPT(n_head={n_head}, n_embd={n_embd}): the heads share the width evenly. Choose an n_head that "
@@ -156,7 +165,12 @@ class GPT(Module):
             )
         if positions not in ("learned", "rotary"):
             raise ArgumentError(f"GPT({positions=}): choose 'learned' or 'rotary'.")
-        self.vocab_size, self.block_size = vocab_size, block_size
+        if positions == "rotary" and n_embd // n_head % 2:
+            raise ArgumentError(
+                f"GPT(n_head={n_head}, n_embd={n_embd}, {positions=}): these take the numbers of each head in pairs. "
+                f"Choose an n_embd that {2 * n_head} divides."
+            )
+        self.vocab_size, self.block_size, self.positions = vocab_size, block_size, positions
         self.transformer = Trunk(
             vocab_size, block_size, n_layer, n_head, n_embd, dropout, bias, rotary=positions == "rotary"
         )
@@ -176,14 +190,21 @@ class GPT(Module):
             memory: what an earlier call kept of the tokens before these; this call adds to it. An empty list for each
                 block to begin with.
         """
-        if not isinstance(tokens, Tensor) or tokens.ndim != 2:
-            raise ShapeError(
-                f"{self.described()} needs tokens (batch, length); got {getattr(tokens, 'shape', tokens)!r:.60}."
+        if not isinstance(tokens, Tensor) or tokens.ndim != 2 or not tokens.shape[1]:
+            got = getattr(tokens, "shape", tokens)
+            raise ShapeError(f"{self.described()} needs tokens (batch, length), one at least; got {got!r:.60}.")
+        blocks = len(self.transformer.h)
+        if memory is not None and not (isinstance(memory, list) and len(memory) == blocks):
+            raise ArgumentError(
+                f"{self.described()} needs memory, a list for each of its {blocks} blocks, empty ones to begin with; "
+                f"got {memory!r:.60}."
             )
-        if tokens.shape[1] > self.block_size:
+        seen = _seen(memory[0] if memory else None)
+        if seen + tokens.shape[1] > self.block_size:
+            after = f" after {seen} in memory" if seen else ""
             raise ShapeError(
-                f"{self.described()} sees {self.block_size} tokens at once; got {tokens.shape}. Shorten the text, or "
-                "make block_size larger."
+                f"{self.described()} sees {self.block_size} tokens at once; got {tokens.shape}{after}. Shorten the "
+                "text, or make block_size larger."
             )
         return self.lm_head(self.transformer(tokens, memory=memory))
 
@@ -224,11 +245,9 @@ class GPT(Module):
     ) -> Iterator[Tensor]:
         """As ``generate``, but each new token (batch, 1) as soon as it is drawn, to be shown while the model writes."""
         tokens = self._prompt(tokens)
-        if max_new_tokens < 0 or temperature < 0 or (top_k is not None and top_k < 1):
-            raise ArgumentError(
-                f"GPT.generate({max_new_tokens=}, {temperature=}, {top_k=}): it writes 0 tokens or more, at a "
-                "temperature of at least 0, drawn from at least one."
-            )
+        max_new_tokens = whole("GPT.generate", 0, max_new_tokens=max_new_tokens)
+        temperature = number("GPT.generate", temperature=temperature)
+        top_k = None if top_k is None else whole("GPT.generate", top_k=top_k)
         chance = Random(int(random.generator().integers(2**32)) if seed is None else seed)
         return self._written(tokens, max_new_tokens, temperature, top_k, chance)
 
@@ -253,7 +272,7 @@ class GPT(Module):
         for _ in range(count):
             with self.evaluating(), no_grad():
                 logits = self(unseen, memory=memory)[:, -1].numpy()
-            new = Tensor([[token] for token in _drawn(logits, temperature, top_k, chance)], backend=tokens.backend)
+            new = Tensor([[token] for token in drawn(logits, temperature, top_k, chance)], backend=tokens.backend)
             yield new
             text, unseen = cat([text, new], dim=1), new
             if text.shape[1] > self.block_size:  # every position changes, and with it all that was kept
@@ -264,19 +283,5 @@ class GPT(Module):
         return [[] for _ in self.transformer.h]
 
     def extra_repr(self) -> str:
-        """The sizes of its input."""
-        return f"{self.vocab_size}, {self.block_size}"
-
-
-def _drawn(logits: Any, temperature: float, top_k: int | None, chance: Random) -> list[int]:
-    """A token for each row of logits (a NumPy array), by softmax(logits / temperature)."""
-    if not temperature:
-        return list(map(int, logits.argmax(1)))
-    logits = logits.astype("float64")
-    powers = math.e ** ((logits - logits.max(1, keepdims=True)) / temperature)
-    if top_k is not None and top_k < powers.shape[1]:
-        ordered = powers.copy()
-        ordered.sort(axis=1)
-        powers[powers < ordered[:, -top_k, None]] = 0
-    sums = powers.cumsum(1)
-    return [int((row <= chance.random() * row[-1]).sum().clip(max=len(row) - 1)) for row in sums]
+        """The sizes of its input, and what differs from the default."""
+        return ", ".join((str(self.vocab_size), str(self.block_size), *unusual(self, positions="learned")))

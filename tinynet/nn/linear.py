@@ -8,7 +8,8 @@ from tinynet.functions import zeros
 from tinynet.fused import Fused
 from tinynet.modes import no_grad
 from tinynet.nn import init
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import whole
 from tinynet.parameter import Parameter
 from tinynet.tensor import Tensor
 
@@ -45,8 +46,7 @@ class _WeightedSum(Module):
                 f"{self.described()} needs (batch, {self.in_features}); got {x.shape}. "
                 + (f"Does it follow a layer with {x.shape[-1]} outputs?" if x.ndim else "Is it a batch?")
             )
-        x = x if x.is_floating_point() else x.to(dtype=self.weight.dtype)
-        return linear(x, self.weight, self.bias)
+        return linear(floating(x, self.weight), self.weight, self.bias)
 
 
 class Linear(_WeightedSum):
@@ -65,13 +65,10 @@ class Linear(_WeightedSum):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        for what, size in (("in_features", in_features), ("out_features", out_features)):
-            if not hasattr(size, "__index__") or size < 1:
-                raise ArgumentError(f"Linear needs {what}, a whole number of at least 1; got {size!r}.")
-        self.in_features, self.out_features = int(in_features), int(out_features)
-        self.weight = Parameter(zeros((out_features, in_features)))
-        self.bias = Parameter(zeros(out_features)) if bias else None
-        bound = 1 / in_features**0.5
+        self.in_features, self.out_features = whole("Linear", in_features=in_features, out_features=out_features)
+        self.weight = Parameter(zeros((self.out_features, self.in_features)))
+        self.bias = Parameter(zeros(self.out_features)) if bias else None
+        bound = 1 / self.in_features**0.5
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 

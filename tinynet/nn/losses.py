@@ -47,6 +47,8 @@ class Loss(Module):
     def __call__(self, prediction: Any, target: Any) -> Any:
         """The loss of a batch: ``forward``, with the target looked at and moved to where the prediction is."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
+        if not prediction.is_floating_point():
+            prediction = prediction.to(dtype=prediction.backend.default_dtype)
         if not isinstance(target, Tensor) or (target.backend.is_host and mode.recorder is None):
             self.check_target(prediction, target)
         if not isinstance(target, Tensor):

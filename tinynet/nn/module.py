@@ -330,8 +330,9 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        parts = [f"  ({name}): {part!r}".replace("\n", "\n  ") for name, part in self.named_children()]
-        inside = "\n" + "\n".join(parts) + "\n" if parts else self.extra_repr()
+        inside, parts = self.extra_repr(), [f"({name}): {part!r}" for name, part in self.named_children()]
+        if parts:
+            inside = "\n".join(("", *([inside] if inside else []), *parts)).replace("\n", "\n  ") + "\n"
         return f"{type(self).__name__}({inside})"
 
     def described(self) -> str:
@@ -347,6 +348,8 @@ def admitted(x: Any, like: Tensor) -> Tensor:
     return tensor
 
 
-def floating(x: Tensor) -> Tensor:
-    """The tensor itself, or, if it holds integers (pixels as they are stored), the same numbers as floats."""
+def floating(x: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The numbers in the element type of a layer's weights; without these, integers (pixels, say) as usual floats."""
+    if weight is not None and weight.is_floating_point():
+        return x.to(dtype=weight.dtype)
     return x if x.is_floating_point() else x.to(dtype=x.backend.default_dtype)

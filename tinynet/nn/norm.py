@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.errors import ShapeError
 from tinynet.functions import ones, zeros
 from tinynet.fused import Fused
 from tinynet.modes import no_grad
 from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import number, sizes, unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
@@ -116,15 +117,15 @@ class LayerNorm(Module):
         elementwise_affine: bool = True,
         bias: bool = True,
     ) -> None:
-        self.normalized_shape = _normal_shape(self, normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.normalized_shape = sizes("LayerNorm", "normalized_shape", normalized_shape, 1, None)
+        self.eps, self.elementwise_affine = number("LayerNorm", eps=eps), elementwise_affine
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, *normalized_shape) -> the same."""
         _check_last(self, x, self.normalized_shape)
-        return layer_norm(floating(x), self.normalized_shape, self.weight, self.bias, self.eps)
+        return layer_norm(floating(x, self.weight), self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """The shape, and what differs from the defaults."""
@@ -147,26 +148,19 @@ class RMSNorm(Module):
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True
     ) -> None:
-        self.normalized_shape = _normal_shape(self, normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.normalized_shape = sizes("RMSNorm", "normalized_shape", normalized_shape, 1, None)
+        self.eps = None if eps is None else number("RMSNorm", eps=eps)
+        self.elementwise_affine = elementwise_affine
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, *normalized_shape) -> the same."""
         _check_last(self, x, self.normalized_shape)
-        return rms_norm(floating(x), self.normalized_shape, self.weight, self.eps)
+        return rms_norm(floating(x, self.weight), self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         """The shape, and what differs from the defaults."""
         return _shown(self, eps=None, elementwise_affine=True)
-
-
-def _normal_shape(layer: Module, shape: Any) -> tuple[int, ...]:
-    """The sizes of the dimensions to normalise over."""
-    shape = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
-    if not shape or not all(hasattr(n, "__index__") and n >= 1 for n in shape):
-        raise ArgumentError(f"{type(layer).__name__} needs normalized_shape, whole numbers of at least 1; got {shape}.")
-    return tuple(int(n) for n in shape)
 
 
 def _check_last(layer: Module, x: Tensor, shape: tuple[int, ...]) -> None:
@@ -178,9 +172,7 @@ def _check_last(layer: Module, x: Tensor, shape: tuple[int, ...]) -> None:
 
 def _shown(layer: Any, **usual: Any) -> str:
     shape = layer.normalized_shape
-    shown = [str(shape[0] if len(shape) == 1 else shape)]
-    shown += [f"{k}={getattr(layer, k)!r}" for k, v in usual.items() if getattr(layer, k) != v]
-    return ", ".join(shown)
+    return ", ".join((str(shape[0] if len(shape) == 1 else shape), *unusual(layer, **usual)))
 
 
 class _BatchNorm(Module):
@@ -200,11 +192,9 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
     ) -> None:
-        if not hasattr(num_features, "__index__") or num_features < 1:
-            raise ArgumentError(
-                f"{type(self).__name__} needs num_features, a whole number of at least 1; got {num_features!r}."
-            )
-        self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
+        name = type(self).__name__
+        self.num_features, self.eps = whole(name, num_features=num_features), number(name, eps=eps)
+        self.momentum = None if momentum is None else number(name, most=1, momentum=momentum)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(ones(num_features)) if affine else None
         self.bias = Parameter(zeros(num_features)) if affine else None
@@ -222,12 +212,13 @@ class _BatchNorm(Module):
                 f"{self.described()} needs more than one number a channel to train on; got {x.shape}. Use larger "
                 "batches, or model.eval()."
             )
+        x = floating(x, self.weight)
         training, mean, var, share = self.training, None, None, self.momentum
         if self.track_running_stats:
             mean, var = self.running_mean, self.running_var
             if training:
                 share = self._count()
-        return batch_norm(floating(x), mean, var, self.weight, self.bias, training, share, self.eps)
+        return batch_norm(x, mean, var, self.weight, self.bias, training, share, self.eps)
 
     def _count(self) -> Any:
         """The share of this batch in the running averages."""
@@ -238,8 +229,7 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         """The number of channels, and what differs from the defaults."""
         usual = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}
-        shown = [f"{k}={getattr(self, k)!r}" for k, v in usual.items() if getattr(self, k) != v]
-        return ", ".join((str(self.num_features), *shown))
+        return ", ".join((str(self.num_features), *unusual(self, **usual)))
 
 
 class BatchNorm1d(_BatchNorm):

@@ -8,8 +8,9 @@ from tinynet.errors import ArgumentError
 from tinynet.functions import arange, ones, where
 from tinynet.fused import Fused
 from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import shown, sizes, unusual
 from tinynet.nn.upsample import Matrix, resample
-from tinynet.nn.windows import Padding, Pair, check_fits, over_images, pad, settings, shown, sizes, windows
+from tinynet.nn.windows import Padding, Pair, check_fits, over_images, pad, windows
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
 
@@ -34,9 +35,15 @@ max_pool2d = Fused(
     lambda g, out, x, winners, **window: _max_pool2d_grad(g, winners, size=x.shape[2:], **window),
     saves=1,
 )
+
+
+def _sum_pool2d(x: Tensor, kernel_size: Pair, stride: Pair, padding: Padding) -> Tensor:
+    return windows(x, kernel_size, stride, padding, (1, 1)).sum((2, 3))
+
+
 sum_pool2d: Fused = Fused(
     "sum_pool2d",
-    lambda x, kernel_size, stride, padding: windows(x, kernel_size, stride, padding, (1, 1)).sum((2, 3)),
+    _sum_pool2d,
     lambda g, out, x, **window: _sum_pool2d_grad(g, size=x.shape[2:], **window),
 )
 _sum_pool2d_grad: Primitive = Primitive(
@@ -87,7 +94,7 @@ class _Pool2d(Module):
     def extra_repr(self) -> str:
         """The window, and what differs from the defaults."""
         usual = {"stride": self.kernel_size, "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
-        return ", ".join((shown(self.kernel_size), *settings(self, usual)))
+        return ", ".join((shown(self.kernel_size), *unusual(self, **usual)))
 
 
 class MaxPool2d(_Pool2d):
@@ -114,6 +121,7 @@ class MaxPool2d(_Pool2d):
         stride: int | Pair | None = None,
         padding: int | Pair = 0,
         dilation: int | Pair = 1,
+        *,  # PyTorch's fifth is another
         ceil_mode: bool = False,
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)

@@ -11,7 +11,8 @@ from tinynet.errors import ArgumentError, ShapeError
 from tinynet.functions import arange, cat, stack, zeros
 from tinynet.fused import Fused
 from tinynet.nn import init
-from tinynet.nn.module import Module
+from tinynet.nn.module import Module, floating
+from tinynet.nn.settings import number, unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.tensor import Tensor
 
@@ -22,14 +23,11 @@ def _angles(like: Tensor, length: int, offset: int, width: int, base: float) -> 
     return (positions + offset).unsqueeze(1) * (pairs * (-2 * math.log(base) / width)).exp()
 
 
-def _check_offset(layer: Module, offset: int) -> None:
-    if not hasattr(offset, "__index__") or offset < 0:
-        raise ArgumentError(f"{layer.described()} counts positions from offset, a whole number from 0; got {offset!r}.")
-
-
-def _check_even(layer: str, width: int) -> None:
-    if not hasattr(width, "__index__") or width < 2 or width % 2:
-        raise ArgumentError(f"{layer}({width!r}): it takes numbers in pairs; choose an even width of at least 2.")
+def _even(layer: str, **named: int) -> int:
+    width: int = whole(layer, 2, **named)
+    if width % 2:
+        raise ArgumentError(f"{layer}({width}): it takes numbers in pairs; choose an even width.")
+    return width
 
 
 class _Added(Module):
@@ -48,10 +46,11 @@ class _Added(Module):
         Args:
             offset: the first element's position.
         """
-        _check_offset(self, offset)
+        offset = whole(self.described(), 0, offset=offset)
         if x.ndim not in (2, 3) or x.shape[-1] != self.embed_dim:
             order = "batch, length" if self.batch_first else "length, batch"
             raise ShapeError(f"{self.described()} needs ({order}, {self.embed_dim}); got {x.shape}.")
+        x = floating(x, next(self.parameters(), None))
         if self.batch_first or x.ndim == 2:
             return x + self.table(x, x.shape[-2], offset)
         return x + self.table(x, x.shape[0], offset).unsqueeze(1)
@@ -69,8 +68,7 @@ class SinusoidalPositions(_Added):
     """
 
     def __init__(self, embed_dim: int, batch_first: bool = False) -> None:
-        _check_even("SinusoidalPositions", embed_dim)
-        self.embed_dim, self.batch_first = embed_dim, batch_first
+        self.embed_dim, self.batch_first = _even("SinusoidalPositions", embed_dim=embed_dim), batch_first
 
     def table(self, x: Tensor, length: int, offset: int) -> Tensor:
         """Sines and cosines in turns."""
@@ -78,8 +76,8 @@ class SinusoidalPositions(_Added):
         return stack([angles.sin(), angles.cos()], dim=-1).reshape(length, self.embed_dim).to(dtype=x.dtype)
 
     def extra_repr(self) -> str:
-        """The width."""
-        return str(self.embed_dim)
+        """The width, and where the batch stands."""
+        return ", ".join((str(self.embed_dim), *unusual(self, batch_first=False)))
 
 
 class LearnedPositions(_Added):
@@ -93,10 +91,9 @@ class LearnedPositions(_Added):
     """
 
     def __init__(self, max_length: int, embed_dim: int, batch_first: bool = False) -> None:
-        if min(max_length, embed_dim) < 1:
-            raise ArgumentError(f"LearnedPositions({max_length}, {embed_dim}): both are whole numbers of at least 1.")
-        self.max_length, self.embed_dim, self.batch_first = max_length, embed_dim, batch_first
-        self.weight = init.normal_(Parameter(zeros(max_length, embed_dim)))
+        self.max_length, self.embed_dim = whole("LearnedPositions", max_length=max_length, embed_dim=embed_dim)
+        self.batch_first = batch_first
+        self.weight = init.normal_(Parameter(zeros(self.max_length, self.embed_dim)))
 
     def table(self, x: Tensor, length: int, offset: int) -> Tensor:
         """Rows of the weight."""
@@ -108,8 +105,8 @@ class LearnedPositions(_Added):
         return self.weight[offset : offset + length]
 
     def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{self.max_length}, {self.embed_dim}"
+        """The sizes, and where the batch stands."""
+        return ", ".join((str(self.max_length), str(self.embed_dim), *unusual(self, batch_first=False)))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -142,24 +139,21 @@ class RotaryPositions(Module):
 
     Args:
         width: of one head; even.
-        base: how much slower the last pair turns than the first.
+        base: how much slower the last pair turns than the first, at least 1.
 
     Source: J. Su et al., *RoFormer: enhanced transformer with rotary position embedding*, 2021.
     """
 
     def __init__(self, width: int, base: float = 10000.0) -> None:
-        _check_even("RotaryPositions", width)
-        if not base > 0:
-            raise ArgumentError(f"RotaryPositions({base=}): it is a number above 0.")
-        self.width, self.base = width, float(base)
+        self.width, self.base = _even("RotaryPositions", width=width), number("RotaryPositions", 1, base=base)
 
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """(…, length, width) -> the same, where the first element stands at position ``offset``."""
-        _check_offset(self, offset)
+        offset = whole(self.described(), 0, offset=offset)
         if x.ndim < 2 or x.shape[-1] != self.width:
             raise ShapeError(f"{self.described()} needs (…, length, {self.width}); got {x.shape}.")
-        return rotary(x, offset=int(offset), base=self.base, turn=1)
+        return rotary(floating(x), offset=offset, base=self.base, turn=1)
 
     def extra_repr(self) -> str:
-        """The width of a head."""
-        return str(self.width)
+        """The width of a head, and what differs from the default."""
+        return ", ".join((str(self.width), *unusual(self, base=10000.0)))

@@ -15,6 +15,7 @@ from tinynet.modes import mode
 from tinynet.nn.cells import Recurrent, State, both, gru_step, lstm_step, rnn_step
 from tinynet.nn.dropout import dropout
 from tinynet.nn.linear import linear
+from tinynet.nn.settings import number, unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
@@ -71,7 +72,7 @@ lstm = Fused("lstm", _lstm, saves=2, jointly=_lstm_rule)
 gru = Fused("gru", _gru, saves=2, jointly=_gru_rule)
 
 
-class _Sequences(Recurrent):
+class RNNBase(Recurrent):
     """Layers of a recurrence, each in one direction or in both, over sequences of one length or of many."""
 
     parts: tuple[str, ...] = ("h_0",)
@@ -82,11 +83,9 @@ class _Sequences(Recurrent):
         dropout: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size)
-        self._check_sizes(num_layers=num_layers)
-        if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
-            raise ArgumentError(f"{type(self).__name__}({dropout=}): it is a probability, a number from 0 to 1.")
-        self.num_layers, self.bias, self.batch_first = int(num_layers), bias, batch_first
-        self.dropout, self.bidirectional = dropout, bidirectional
+        self.num_layers = whole(type(self).__name__, num_layers=num_layers)
+        self.dropout = number(type(self).__name__, most=1, dropout=dropout)
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         for layer in range(self.num_layers):
             for direction in self._directions:
                 inputs = self.hidden_size * len(self._directions) if layer else self.input_size
@@ -96,19 +95,21 @@ class _Sequences(Recurrent):
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, hx: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         """Run along the sequences, from the state or from zeros.
 
         Args:
             x: (steps, batch, input_size); (batch, steps, input_size) with ``batch_first``; (steps, input_size) for one
                 sequence.
-            state: (layers · directions, batch, hidden_size), for an LSTM a pair of them; layer by layer, in each
-                forwards before backwards.
-            lengths: (batch,) how many steps of each sequence count, 1 … steps; the rest is padding.
+            hx: the state, (layers · directions, batch, hidden_size), for an LSTM a pair of them; layer by layer, in
+                each forwards before backwards.
+            lengths: (batch,) how many steps of each sequence count, 1 … steps; the rest is padding. A recorded step
+                cannot look at them: there a length above steps means all steps, and one below 1 none, which leaves the
+                state as it came.
 
         Returns:
             The last layer's h at every step, (steps, batch, directions · hidden_size) in x's layout, zeros at padded
-            steps; and the state at each sequence's own end, in the shape of ``state``.
+            steps; and the state at each sequence's own end, in the shape of ``hx``.
         """
         layout = "batch, steps, " if self.batch_first else "steps, batch, "
         x = self._input(x, {3: layout, 2: "steps, "})
@@ -119,7 +120,7 @@ class _Sequences(Recurrent):
             raise ShapeError(f"{self.described()} needs one step at least; got {x.shape} as (steps, batch, features).")
         shape = (self.num_layers * len(self._directions), *([] if single else [batch]), self.hidden_size)
         names = "(layers · directions, hidden_size)" if single else "(layers · directions, batch, hidden_size)"
-        first = self._state(state, shape, names, x)
+        first = self._state(hx, shape, names, x)
         first = tuple(part.unsqueeze(1) for part in first) if single else first
         mask = None if lengths is None else self._mask(lengths, steps, batch)
         ends: list[list[Tensor]] = []
@@ -178,14 +179,12 @@ class _Sequences(Recurrent):
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
-        defaults = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0}
-        defaults |= {"bidirectional": False}
-        given = {name: getattr(self, name, default) for name, default in defaults.items()}
-        options = [f", {name}={value!r}" for name, value in given.items() if value != defaults[name]]
-        return f"{self.input_size}, {self.hidden_size}" + "".join(options)
+        usual = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0}
+        options = unusual(self, **usual, bidirectional=False)
+        return ", ".join((str(self.input_size), str(self.hidden_size), *options))
 
 
-class RNN(_Sequences):
+class RNN(RNNBase):
     """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or relu of it, for t = 1 … steps.
 
     Shapes: see ``forward``. ``weight_ih_l0`` is (hidden_size, input_size), ``weight_hh_l0`` (hidden_size, hidden_size);
@@ -217,7 +216,7 @@ class RNN(_Sequences):
         return (rnn(_projected(x, w_ih, both(b_ih, b_hh)), *state, w_hh, mask, nonlinearity=self.nonlinearity),)
 
 
-class LSTM(_Sequences):
+class LSTM(RNNBase):
     """i, f, g, o = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh;  c_t = σ(f) c_{t-1} + σ(i) tanh(g);  h_t = σ(o) tanh(c_t).
 
     Shapes: see ``forward``; the state is a pair (h, c). ``weight_ih_l0`` is (4 hidden_size, input_size), the gates in
@@ -237,7 +236,7 @@ class LSTM(_Sequences):
         return states[0], states[1]
 
 
-class GRU(_Sequences):
+class GRU(RNNBase):
     """a = W_ih x_t + b_ih;  q = W_hh h_{t-1} + b_hh;  r, z = σ(a_r + q_r), σ(a_z + q_z);  n = tanh(a_n + r q_n);
     h_t = (1 - z) n + z h_{t-1}.
 

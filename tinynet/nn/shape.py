@@ -1,6 +1,7 @@
 """Layers that compute nothing: the same numbers in another shape."""
 
 from tinynet.nn.module import Module
+from tinynet.nn.settings import whole
 from tinynet.tensor import Tensor
 
 
@@ -8,7 +9,7 @@ class Flatten(Module):
     """Dimensions start_dim … end_dim run together into one: from images (batch, c, h, w) to rows (batch, c · h · w)."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim, self.end_dim = whole("Flatten", None, start_dim=start_dim, end_dim=end_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, …) -> (batch, features)."""

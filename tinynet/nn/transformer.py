@@ -17,6 +17,7 @@ from tinynet.nn.dropout import Dropout
 from tinynet.nn.linear import Linear
 from tinynet.nn.module import Module
 from tinynet.nn.norm import LayerNorm
+from tinynet.nn.settings import unusual, whole
 from tinynet.tensor import Tensor
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": Tensor.relu, "gelu": gelu}
@@ -33,14 +34,16 @@ class _Layer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str = "relu",
+        activation: str | Callable[[Tensor], Tensor] = "relu",
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise ArgumentError(f"{type(self).__name__}({activation=}): choose one of {', '.join(ACTIVATIONS)}.")
+        if not callable(activation) and activation not in ACTIVATIONS:
+            raise ArgumentError(
+                f"{type(self).__name__}({activation=}): choose one of {', '.join(ACTIVATIONS)}, or a function."
+            )
         self.activation, self.norm_first = activation, norm_first
         for name in self.attentions:
             setattr(self, name, MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first))
@@ -63,7 +66,12 @@ class _Layer(Module):
         )[0]
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(ACTIVATIONS[self.activation](self.linear1(x))))
+        activation = self.activation if callable(self.activation) else ACTIVATIONS[self.activation]
+        return self.linear2(self.dropout(activation(self.linear1(x))))
+
+    def extra_repr(self) -> str:
+        """What its parts do not show."""
+        return ", ".join(unusual(self, activation="relu", norm_first=False))
 
 
 class TransformerEncoderLayer(_Layer):
@@ -78,7 +86,7 @@ class TransformerEncoderLayer(_Layer):
         dim_feedforward: the width between the two linear layers.
         dropout: how likely a number is left out in training: an attention weight, one between the linear layers, one of
             what a step adds.
-        activation: between the linear layers, ``"relu"`` or ``"gelu"``.
+        activation: between the linear layers, ``"relu"``, ``"gelu"`` or a function.
         layer_norm_eps: what keeps the norms' roots from 0.
         batch_first: whether the batch stands in front.
         norm_first: whether to normalise before a step and not after it; deep stacks then train more calmly.
@@ -100,6 +108,7 @@ class TransformerEncoderLayer(_Layer):
             src_key_padding_mask: (batch, length), at what none looks.
             is_causal: each looks at itself and those before it alone; it needs no mask.
         """
+        src = self._admit(src)
         x = self._step(1, src, lambda x: self._look("self_attn", x, x, src_mask, src_key_padding_mask, is_causal))
         return self._step(2, x, self._feed_forward)
 
@@ -130,6 +139,7 @@ class TransformerDecoderLayer(_Layer):
             memory_mask, memory_key_padding_mask, memory_is_causal: (length, memory's length) and (batch, memory's
                 length), at what of the memory an element does not look.
         """
+        tgt = self._admit(tgt)
         x = self._step(1, tgt, lambda x: self._look("self_attn", x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
         x = self._step(
             2,
@@ -147,9 +157,8 @@ class _Stack(Module):
     def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
         if not isinstance(layer, self.kind):
             raise TypeMismatch(f"{type(self).__name__} stacks copies of a {self.kind.__name__}; got {layer!r:.60}.")
-        if not hasattr(num_layers, "__index__") or num_layers < 1:
-            raise ArgumentError(f"{type(self).__name__} needs num_layers, at least 1; got {num_layers!r}.")
-        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        count = whole(type(self).__name__, num_layers=num_layers)
+        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(count)])
         self.norm = norm
 
     def _through(self, x: Tensor, *others: Any) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.nn.module import Module, floating
-from tinynet.nn.windows import Pair, over_images, settings, sizes
+from tinynet.nn.settings import sizes, unusual
+from tinynet.nn.windows import Pair, over_images
 from tinynet.tensor import Tensor
 
 Matrix = list[list[float]]
@@ -79,7 +80,7 @@ class Upsample(Module):
 
     def extra_repr(self) -> str:
         """The size, and how it is reached."""
-        return ", ".join(settings(self, {"size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}))
+        return ", ".join(unusual(self, size=None, scale_factor=None, mode="nearest", align_corners=None))
 
 
 def _picked(x: Tensor, dim: int, sources: list[int]) -> Tensor:

@@ -9,26 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinynet import primitives as p
-from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.errors import ShapeError, TypeMismatch
 from tinynet.functions import arange
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
-
-
-def sizes(layer: str, what: str, value: Any, least: int, count: int = 2) -> tuple[int, ...]:
-    """A setting given as one whole number, or as one for each direction, as one for each direction.
-
-    Raises:
-        ArgumentError: it is something else, or less than ``least``.
-    """
-    each = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * count
-    if len(each) != count or not all(hasattr(n, "__index__") and n >= least for n in each):
-        several = ", or (rows, columns)" if count == 2 else ""
-        raise ArgumentError(f"{layer} needs {what}, a whole number of at least {least}{several}; got {value!r}.")
-    return tuple(int(n) for n in each)
 
 
 def span(kernel: Pair, dilation: Pair) -> Pair:
@@ -60,27 +47,39 @@ def check_fits(layer: Module, size: Sequence[int], kernel: Sequence[int], paddin
         )
 
 
-def over_images(layer: Module, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """A function of (batch, channels, height, width), applied to that, or to one image without a batch."""
+def over_images(
+    layer: Module,
+    x: Any,
+    function: Callable[[Tensor], Tensor],
+    channels: int | None = None,
+    axes: tuple[str, ...] = ("height", "width"),
+) -> Tensor:
+    """A function of (batch, channels, height, width), applied to that, or to one image without a batch.
+
+    Args:
+        channels: how many there must be, where that matters.
+        axes: what lies behind the channels.
+
+    Raises:
+        ShapeError: another number of dimensions or of channels, or no pixel. It says what may have been meant.
+    """
     if not isinstance(x, Tensor):
         raise TypeMismatch(f"{layer.described()} needs a tensor, an array or lists of numbers; got {x!r:.60}.")
-    if x.ndim not in (3, 4):
-        raise ShapeError(
-            f"{layer.described()} needs (batch, channels, height, width); got {x.shape}. Give each example its shape "
-            "first: x.reshape(-1, channels, height, width)."
-        )
-    return function(x) if x.ndim == 4 else function(x.unsqueeze(0)).squeeze(0)
-
-
-def shown(value: Any) -> str:
-    """A setting as one would give it: a number where all directions have the same."""
-    return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
-
-
-def settings(layer: Module, usual: dict[str, Any]) -> list[str]:
-    """``name=value`` for each setting of the layer that is not the usual one."""
-    given = {name: shown(getattr(layer, name, value)) for name, value in usual.items()}
-    return [f"{name}={value}" for name, value in given.items() if value != shown(usual[name])]
+    at = x.ndim - len(axes) - 1  # where the channels stand
+    fits = at in (0, 1) and x.shape[at] == (channels or x.shape[at])
+    if fits and all(x.shape[at + 1 :]):
+        return function(x) if at else function(x.unsqueeze(0)).squeeze(0)
+    example = ", ".join((str(channels or "channels"), *axes))
+    hint = ""
+    if x.ndim == 2 and len(axes) == 2:
+        hint = f" Give each example its shape first: x.reshape(-1, {example})."
+    elif fits:
+        hint = " It is empty."
+    elif at in (0, 1) and x.shape[-1] == channels:
+        hint = f" Put the channels first: x.permute{(*range(at), x.ndim - 1, *range(at, x.ndim - 1))}."
+    elif at in (0, 1):
+        hint = f" It has {x.shape[at]} channels."
+    raise ShapeError(f"{layer.described()} needs (batch, {example}); got {x.shape}.{hint}")
 
 
 # --- in plain operators, for the references ---------------------------------------------------------------------------
