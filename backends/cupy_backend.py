@@ -84,10 +84,14 @@ def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: 
     return dense.softmax_cross_entropy(xp, x, target, out=out)
 
 
-def embedding(xp: Any, strays: Array, weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
-    """The rows that an index names, and a count of the numbers that name none."""
+def embedding(
+    xp: Any, strays: Array, askers: set[str], weight: Array, index: Array, padding_idx: int | None, layer: str,
+    out: Array = None,
+) -> Array:  # fmt: skip
+    """The rows that an index names, a count of the numbers that name none, and who asked."""
     count_strays(xp, strays, index, 0, weight.shape[0])
-    return lookup.embedding(xp, weight, index, padding_idx, out=out)
+    askers.add(layer)
+    return lookup.embedding(xp, weight, index, padding_idx, layer, out=out)
 
 
 class CupyBackend(Backend):
@@ -107,13 +111,14 @@ class CupyBackend(Backend):
         self.xp = _import_cupy() if xp is None else xp
         self._probe()
         self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
+        self._askers: set[str] = set()  # the layers that looked something up
         self.array_type = self.xp.ndarray
         self.kernels = table(self.xp) | {
             "matmul": partial(matmul, self.xp),
             "linear": partial(linear, self.xp),
             "gather": partial(gather, self.xp, self._strays),
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
-            "embedding": partial(embedding, self.xp, self._strays),
+            "embedding": partial(embedding, self.xp, self._strays, self._askers),
         }
         super().__init__()
 
@@ -199,10 +204,11 @@ class CupyBackend(Backend):
         """
         if strays := int(self._strays):
             self._strays.fill(0)
+            asked = f" Tables were looked up by {', '.join(sorted(self._askers))}." if self._askers else ""
             raise ArgumentError(
                 f"on backend {self.name!r} {strays} of the indices or classes used since numbers were last read lay "
-                "outside their dimension. The GPU took other elements instead, so what was computed since is wrong. "
-                "Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
+                f"outside their dimension.{asked} The GPU took other elements instead, so what was computed since is "
+                "wrong. Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
             )
         return self.xp.asnumpy(array)
 

@@ -20,11 +20,13 @@ def _softmax_cross_entropy(x: Array, target: Array, out: Any = None) -> Any:
     return _KERNELS["softmax_cross_entropy"](x, target, out=out)
 
 
-def _embedding(weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
+def _embedding(weight: Array, index: Array, padding_idx: int | None, layer: str, out: Array = None) -> Array:
     if index.size and not 0 <= index.min() <= index.max() < len(weight):
         stray = index.min() if index.min() < 0 else index.max()
-        raise ArgumentError(f"embedding got index {stray}; rows are 0 … {len(weight) - 1}.")
-    return _KERNELS["embedding"](weight, index, padding_idx, out=out)
+        raise ArgumentError(
+            f"{layer} has rows 0 … {len(weight) - 1}; got index {stray}. Is the vocabulary larger than the table?"
+        )
+    return _KERNELS["embedding"](weight, index, padding_idx, layer, out=out)
 
 
 class NumpyBackend(Backend):

@@ -29,7 +29,7 @@ def lookups(draw: Any) -> Arguments:
     index = random.integers(0, rows, draw(st.sampled_from([(), (0,), (5,), (2, 3)])))
     dtype = draw(st.sampled_from(["int64", "uint8", "int16"]))
     padding = draw(st.none() | st.integers(0, rows - 1))
-    return Arguments([smooth(random, (rows, width)), index.astype(dtype)], {"padding_idx": padding})
+    return Arguments([smooth(random, (rows, width)), index.astype(dtype)], {"padding_idx": padding, "layer": "a"})
 
 
 SAMPLERS = {

@@ -77,7 +77,10 @@ CASES = {
     "lstm_grad": [((np.stack([CUBE, -CUBE]),) * 2 + (X, Y, W_HH, m, GATES, CUBE), {}) for m in (None, PADDING)],
     "gru": [((GATES[..., :9], X, W_HH[:9], b, m), {}) for m, b in ((None, W_HH[:9, 0]), (PADDING, None))],
     "gru_grad": [((CUBE, -CUBE, X, W_HH[:9], m, GATES[..., :9], CUBE), {}) for m in (None, PADDING)],
-    "embedding": [((X, COLUMNS), {"padding_idx": None}), ((X, TARGET.reshape(2, 2)), {"padding_idx": 1})],
+    "embedding": [
+        ((X, COLUMNS), {"padding_idx": None, "layer": "a"}),
+        ((X, TARGET.reshape(2, 2)), {"padding_idx": 1, "layer": "a"}),
+    ],
     "conv2d": [((IMAGES, FILTERS, b), {**WINDOW, "groups": 1}) for b in (None, Y[:, 0])]
     + [((IMAGES, FILTERS[:, :1], None), {**WINDOW, "groups": 2})],
     "conv_transpose2d": [((MAPS, FILTERS, b), {"size": (7, 4), **WINDOW, "groups": 1}) for b in (None, Y[0, :2])],

@@ -7,8 +7,8 @@ from tinynet.backends.kernels.register import Array, kernel
 
 
 @kernel
-def embedding(xp: Any, weight: Array, index: Array, padding_idx: int | None, out: Array = None) -> Array:
-    """The rows that an index names."""
+def embedding(xp: Any, weight: Array, index: Array, padding_idx: int | None, layer: str, out: Array = None) -> Array:
+    """The rows that an index names; ``layer`` is who asks, for messages."""
     return xp.take(weight, index, axis=0, out=out)
 
 

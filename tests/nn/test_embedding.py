@@ -116,7 +116,7 @@ def test_a_replay_on_numpy_refuses_it_too(stray):
     layer = nn.Embedding(4, 2)
     step = tn.capture(lambda index: layer(index) * 2)
     assert step(np.array([1, 2])).numpy().tolist() == (layer.weight.numpy()[[1, 2]] * 2).tolist()
-    with pytest.raises(ArgumentError, match=f"embedding got index {stray}; rows are 0 … 3"):
+    with pytest.raises(ArgumentError, match=rf"Embedding\(4, 2\).* has rows 0 … 3; got index {stray}"):
         step(np.array([1, stray]))
 
 
@@ -128,7 +128,7 @@ def test_a_replay_on_a_device_says_so_before_a_number_leaves_it(stray):
     step(np.array([1, 2])).numpy()
     with strict_cupy.no_synchronisation():
         out = step(np.array([1, stray]))
-    with pytest.raises(ArgumentError, match="1 of the indices or classes"):
+    with pytest.raises(ArgumentError, match=r"1 of the indices or classes.*looked up by .*Embedding\(4, 2\)"):
         out.numpy()
     assert step(np.array([3, 0])).numpy().tolist() == (layer.weight.numpy()[[3, 0]] * 2).tolist()
 

@@ -251,3 +251,10 @@ def test_inputs_that_do_not_fit_are_refused(backend):
             layer(image(1, 1, 0, 8))
     with pytest.raises(TypeMismatch, match=r"MaxPool2d\(2\) needs a tensor"):
         nn.MaxPool2d(2)(3)
+
+
+@pytest.mark.tiny
+def test_half_floats_are_averaged_in_float32():
+    for size, value in ((64, 1.0), (8, 2000.0)):
+        x = np.full((1, 1, size, size), value, np.float16)
+        assert nn.AvgPool2d(size)(x).tolist() == [[[[value]]]]

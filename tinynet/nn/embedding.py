@@ -14,7 +14,7 @@ from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
 
 
-def _embedding(weight: Tensor, index: Tensor, padding_idx: int | None) -> Tensor:
+def _embedding(weight: Tensor, index: Tensor, padding_idx: int | None, layer: str) -> Tensor:
     rows = weight[index]
     return rows if padding_idx is None else where((index == padding_idx).unsqueeze(-1), rows.detach(), rows)
 
@@ -25,12 +25,12 @@ def _learned(g: Tensor, index: Tensor, padding_idx: int | None) -> Tensor:
 
 
 _embedding_grad = Primitive(
-    "embedding_grad", None, lambda g, out, x, index, rows: embedding(g, index, padding_idx=None)
+    "embedding_grad", None, lambda g, out, x, index, rows: embedding(g, index, padding_idx=None, layer="embedding")
 )
 embedding: Fused = Fused(
     "embedding",
     _embedding,
-    lambda g, out, weight, index, padding_idx: _embedding_grad(
+    lambda g, out, weight, index, padding_idx, layer: _embedding_grad(
         _learned(g, index, padding_idx), index, rows=len(weight)
     ),
 )
@@ -82,7 +82,7 @@ class Embedding(Module):
     def forward(self, index: Tensor) -> Tensor:
         """(…) -> (…, embedding_dim)."""
         check_index(self.described(), index, self.num_embeddings)
-        return embedding(self.weight, index, padding_idx=self.padding_idx)
+        return embedding(self.weight, index, padding_idx=self.padding_idx, layer=self.described())
 
     def extra_repr(self) -> str:
         """The sizes, and the padding row where there is one."""
@@ -102,7 +102,7 @@ def padding_row(name: str, padding_idx: int | None, rows: int) -> int | None:
 
 def check_index(name: str, index: Any, rows: int) -> None:
     """Refuse an index of other than integers and, where looking is possible, a number that names no row: CuPy would
-    take another row and say nothing."""
+    take another row and say nothing. In a recorded step the kernels look, each in its way."""
     if not isinstance(index, Tensor) or index.is_floating_point() or index.dtype == "bool":
         got = index.dtype if isinstance(index, Tensor) else type(index).__name__
         raise TypeMismatch(f"{name} looks up rows by whole numbers; got {got}. Use .to('int64').")

@@ -244,7 +244,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
         raise ShapeError(f"embedding needs weight (num_embeddings, embedding_dim); got {w.shape}.")
     padding_idx = tables.padding_row("embedding", padding_idx, len(w))
     tables.check_index("embedding", index, len(w))
-    return tables.embedding(w, index, padding_idx=padding_idx)
+    return tables.embedding(w, index, padding_idx=padding_idx, layer="embedding")
 
 
 def one_hot(tensor: Any, num_classes: int) -> Tensor:
