@@ -6,7 +6,7 @@ from typing import Any
 from tinynet.errors import ArgumentError
 from tinynet.fused import Fused
 from tinynet.nn import activations
-from tinynet.nn.given import called, floats
+from tinynet.nn.functional.given import called, floats
 from tinynet.nn.losses import REDUCTIONS, BCELoss, BCEWithLogitsLoss, CrossEntropyLoss
 from tinynet.nn.regression import L1Loss, MSELoss, SmoothL1Loss
 from tinynet.nn.settings import whole

@@ -18,8 +18,8 @@ from tinynet.nn import dropout as dropouts
 from tinynet.nn import embedding as tables
 from tinynet.nn import linear as sums
 from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose2d
-from tinynet.nn.given import called, check_shapes, floats, last_dimensions, tensors
-from tinynet.nn.outputs import (
+from tinynet.nn.functional.given import called, check_shapes, floats, last_dimensions, tensors
+from tinynet.nn.functional.outputs import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
