@@ -258,3 +258,21 @@ def test_half_floats_are_averaged_in_float32():
     for size, value in ((64, 1.0), (8, 2000.0)):
         x = np.full((1, 1, size, size), value, np.float16)
         assert nn.AvgPool2d(size)(x).tolist() == [[[[value]]]]
+
+
+@pytest.mark.torch
+def test_the_nearest_pixel_is_the_one_that_pytorch_takes():
+    """Where a place falls on the border between two pixels, the rounding of float32 decides, there and here."""
+    import torch
+
+    random = np.random.default_rng(0)
+    settings = [(2, {"size": (1, 82)}), (50, {"scale_factor": (1.0, 2.7)})]
+    for _ in range(300):
+        settings.append((int(random.integers(1, 60)), {"size": (1, int(random.integers(1, 120)))}))
+        settings.append(
+            (int(random.integers(4, 60)), {"scale_factor": (1.0, float(np.round(random.uniform(0.3, 5), 2)))})
+        )
+    for width, named in settings:
+        x = np.arange(width, dtype=np.float32).reshape(1, 1, 1, width)
+        theirs = torch.nn.Upsample(**named)(torch.tensor(x)).numpy()
+        np.testing.assert_array_equal(nn.Upsample(**named)(x).numpy(), theirs, err_msg=f"{width}, {named}")

@@ -1,6 +1,7 @@
 """Upsample: images made larger (or smaller), by repeating pixels or by drawing straight lines between them."""
 
 import math
+import struct
 from functools import cache
 from typing import Any
 
@@ -95,10 +96,17 @@ def _picked(x: Tensor, dim: int, sources: list[int]) -> Tensor:
 
 @cache
 def _nearest(size: int, count: int, scale: float | None) -> list[int]:
-    """The input row (column) that each output one repeats."""
-    if scale is None or count in (size, 2 * size):
+    """The input row (column) that each output one repeats; found in float32, as PyTorch does, to choose as it does."""
+    if count in (size, 2 * size):
         return [i * size // count for i in range(count)]
-    return [min(math.floor(i / scale), size - 1) for i in range(count)]
+    step = _float32(size / count if scale is None else 1 / scale)
+    return [min(math.floor(_float32(i * step)), size - 1) for i in range(count)]
+
+
+def _float32(x: float) -> float:
+    """Rounded to what a float32 can hold."""
+    rounded: float = struct.unpack("f", struct.pack("f", x))[0]
+    return rounded
 
 
 @cache
