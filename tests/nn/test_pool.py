@@ -276,3 +276,10 @@ def test_the_nearest_pixel_is_the_one_that_pytorch_takes():
         x = np.arange(width, dtype=np.float32).reshape(1, 1, 1, width)
         theirs = torch.nn.Upsample(**named)(torch.tensor(x)).numpy()
         np.testing.assert_array_equal(nn.Upsample(**named)(x).numpy(), theirs, err_msg=f"{width}, {named}")
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("scale", [0, -1.0, np.inf, np.nan, True, "2", (1, 2, 3)])
+def test_a_scale_is_a_number_above_zero(scale):
+    with pytest.raises(ArgumentError, match="a number above 0"):
+        nn.Upsample(scale_factor=scale)

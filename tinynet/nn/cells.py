@@ -114,7 +114,7 @@ class Recurrent(Module):
         return tuple(part.to(dtype=x.dtype) for part in given)
 
 
-class _Cell(Recurrent):
+class Cell(Recurrent):
     """One step; the loop over the sequence is the caller's."""
 
     weight_ih: Parameter
@@ -138,7 +138,7 @@ class _Cell(Recurrent):
         return ", ".join((str(self.input_size), str(self.hidden_size), *bias, *unusual(self, nonlinearity="tanh")))
 
 
-class RNNCell(_Cell):
+class RNNCell(Cell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it.
 
     Shapes: x (batch, input_size), h (batch, hidden_size) -> (batch, hidden_size); the batch may be left out.
@@ -164,7 +164,7 @@ class RNNCell(_Cell):
         return rnn_step(a, h, self.weight_hh, self.nonlinearity)
 
 
-class LSTMCell(_Cell):
+class LSTMCell(Cell):
     """i, f, g, o = W_ih x + b_ih + W_hh h + b_hh;  c' = σ(f) c + σ(i) tanh(g);  h' = σ(o) tanh(c').
 
     The cell c is carried on by a product with a gate, not by a matrix, so that gradients reach far back.
@@ -189,7 +189,7 @@ class LSTMCell(_Cell):
         return lstm_step(linear(x, self.weight_ih, both(self.bias_ih, self.bias_hh)), h, c, self.weight_hh)
 
 
-class GRUCell(_Cell):
+class GRUCell(Cell):
     """a = W_ih x + b_ih;  q = W_hh h + b_hh;  r, z = σ(a_r + q_r), σ(a_z + q_z);  n = tanh(a_n + r q_n);
     h' = (1 - z) n + z h.
 

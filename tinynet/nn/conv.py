@@ -83,7 +83,7 @@ def _like(x: Tensor, y: Tensor) -> Tensor:
     return x if x.shape == y.shape else x[:, :, : y.shape[2], : y.shape[3]]
 
 
-class _Convolution(Module):
+class Convolution(Module):
     """What the layers here share: their settings and weights, and inputs with or without a batch."""
 
     axes: tuple[str, ...] = ("height", "width")
@@ -171,7 +171,7 @@ class _Convolution(Module):
         return ", ".join(first + unusual(self, **usual) + bare)
 
 
-class Conv2d(_Convolution):
+class Conv2d(Convolution):
     """A window of weights slides over an image; each output pixel is the weighted sum of what it sees, plus b.
 
     out[o, i, j] = b[o] + Σ w[o, c, k, l] · x[c, i · stride + k · dilation, j · stride + l · dilation], over the
@@ -211,7 +211,7 @@ class Conv2d(_Convolution):
         super().__init__(bias, in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
 
 
-class Conv1d(_Convolution):
+class Conv1d(Convolution):
     """Conv2d of a sequence: an image of height 1.
 
     Shapes: (batch, in_channels, length) -> (batch, out_channels, length'); ``weight`` is
@@ -248,7 +248,7 @@ class Conv1d(_Convolution):
         return out.squeeze(2)
 
 
-class ConvTranspose2d(_Convolution):
+class ConvTranspose2d(Convolution):
     """Conv2d the other way round: each input pixel times the weights makes a window of the output, where they add up.
 
     Shapes: (batch, in_channels, height, width) -> (batch, out_channels, height', width') with

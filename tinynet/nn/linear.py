@@ -28,7 +28,7 @@ linear = Fused(
 )
 
 
-class _WeightedSum(Module):
+class WeightedSum(Module):
     """What Linear and the perceptron share: weights, a bias, and the one kind of input that fits them."""
 
     in_features: int
@@ -49,7 +49,7 @@ class _WeightedSum(Module):
         return linear(floating(x, self.weight), self.weight, self.bias)
 
 
-class Linear(_WeightedSum):
+class Linear(WeightedSum):
     """a = x Wᵀ + b, a weighted sum of the inputs for each output.
 
     Shapes: (…, in_features) -> (…, out_features); ``weight`` is (out_features, in_features), as in a = Wx + b.
@@ -77,7 +77,7 @@ class Linear(_WeightedSum):
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
 
 
-class Perceptron(_WeightedSum):
+class Perceptron(WeightedSum):
     """The threshold unit: 1 where w·x + b > 0, else 0. It has no useful gradient; it has a learning rule.
 
     Shapes: (batch, in_features) -> (batch, 1).

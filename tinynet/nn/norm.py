@@ -175,7 +175,7 @@ def _shown(layer: Any, **usual: Any) -> str:
     return ", ".join((str(shape[0] if len(shape) == 1 else shape), *unusual(layer, **usual)))
 
 
-class _BatchNorm(Module):
+class BatchNorm(Module):
     """What BatchNorm1d and BatchNorm2d share: everything but the number of dimensions."""
 
     dims: tuple[int, ...]
@@ -232,13 +232,13 @@ class _BatchNorm(Module):
         return ", ".join((str(self.num_features), *unusual(self, **usual)))
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm):
     """BatchNorm of rows. Shapes: (batch, num_features) or (batch, num_features, length) -> the same."""
 
     dims, needed = (2, 3), "(batch, {0}) or (batch, {0}, length)"
 
 
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(BatchNorm):
     """(x - mean) / √(var + eps) · weight + bias, mean and variance over a channel's pixels in the whole batch.
 
     In evaluation the mean and variance are running averages over the batches seen in training.

@@ -51,7 +51,7 @@ _sum_pool2d_grad: Primitive = Primitive(
 )
 
 
-class _Pool2d(Module):
+class Pool2d(Module):
     """What the layers here share: a window's settings, and images with or without a batch."""
 
     def __init__(self, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:
@@ -97,7 +97,7 @@ class _Pool2d(Module):
         return ", ".join((shown(self.kernel_size), *unusual(self, **usual)))
 
 
-class MaxPool2d(_Pool2d):
+class MaxPool2d(Pool2d):
     """The largest pixel of each window: out[i, j] = max x[i · stride + k · dilation, j · stride + l · dilation].
 
     The gradient goes to the largest pixel, at a tie to the first.
@@ -131,7 +131,7 @@ class MaxPool2d(_Pool2d):
         return max_pool2d(x, kernel_size=self.kernel_size, **window)
 
 
-class AvgPool2d(_Pool2d):
+class AvgPool2d(Pool2d):
     """The mean of each window.
 
     Shapes and arguments: as for MaxPool2d, without dilation, and

@@ -59,7 +59,7 @@ class Upsample(Module):
         self.scale_factor: tuple[float, ...] | None = None
         if scale_factor is not None:
             each = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
-            if len(each) != 2 or not all(isinstance(n, int | float) and n > 0 for n in each):
+            if len(each) != 2 or not all(type(n) in (int, float) and 0 < n < math.inf for n in each):
                 raise ArgumentError(f"Upsample needs scale_factor, a number above 0 or two; got {scale_factor!r}.")
             self.scale_factor = tuple(map(float, each))
         self.mode, self.align_corners = mode, align_corners
