@@ -9,6 +9,7 @@ from support import engine, on_array_backends, on_every_backend, same, seeds
 
 from tinynet import Tensor, capture, nn
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.staleness import recordings
 from tinynet.training import accuracy, error
 
 TORCH, SCALAR = 1e-10, 1e-12  # as in test_losses.py
@@ -156,3 +157,11 @@ def test_half_floats_do_not_overflow_in_means():
 def test_an_ignored_class_may_be_any_number():
     x = np.zeros((3, 2))
     assert nn.CrossEntropyLoss(ignore_index=-100)(x, [0, -100, 1]).item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.tiny
+def test_making_a_loss_leaves_recorded_steps_as_they_are():
+    before = recordings.version
+    nn.CrossEntropyLoss(weight=[1.0, 2.0], ignore_index=3)
+    nn.functional.cross_entropy(np.zeros((2, 3)), [0, 1])
+    assert recordings.version == before

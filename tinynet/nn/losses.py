@@ -163,7 +163,9 @@ class CrossEntropyLoss(Loss):
             raise ArgumentError(f"CrossEntropyLoss({dim=}): classes lie in dimension 1 or -1.")
         if ignore_index is not None and not hasattr(ignore_index, "__index__"):
             raise ArgumentError(f"CrossEntropyLoss({ignore_index=}): it is a class number.")
-        self.label_smoothing, self.ignore_index, self.dim = label_smoothing, ignore_index, dim
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        if dim != self.dim:  # to set what has a value already would outdate every recorded step
+            self.dim = dim
         try:
             self.weight = None if weight is None else tuple(float(w) for w in weight)
         except (TypeError, ValueError):
