@@ -8,41 +8,60 @@ from tinynet.backend import Backend
 from tinynet.errors import BackendMismatch, ShapeError, TinynetError, TypeMismatch
 from tinynet.host import HostExchange
 
+COMPLAINTS = (ValueError, IndexError, TypeError, OverflowError)  # what an array library raises for inputs that do not fit
 
-def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...]]:
-    """The one backend of an operation's inputs, and the inputs as Tensors of it and plain Python numbers."""
-    first = next((x for x in inputs if isinstance(x, HostExchange)), None)
-    if first is None:
-        got = ", ".join(type(x).__name__ for x in inputs)
-        raise TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
-    backend = first.backend
-    ready = []
+
+def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...], list[Any]]:
+    """The one backend of an operation's inputs; the inputs as Tensors of it and plain Python numbers; their arrays."""
+    backend, arrays = None, []
     for x in inputs:
         if isinstance(x, HostExchange):
             if x.backend is not backend:
-                raise BackendMismatch(
-                    f"{operation} got tensors on {backend.name} and on {x.backend.name}. Move one with .to(...)."
-                )
-        elif isinstance(x, Integral):  # NumPy's numbers carry a dtype that would win over the tensor's
+                if backend is not None:
+                    raise BackendMismatch(
+                        f"{operation} got tensors on {backend.name} and on {x.backend.name}. Move one with .to(...)."
+                    )
+                backend = x.backend
+            arrays.append(x.data)
+        elif x is None or x.__class__ is float or x.__class__ is int:
+            arrays.append(x)
+        else:
+            return together(operation, _converted(operation, inputs))
+    if backend is None:
+        raise _no_tensor(operation, inputs)
+    return backend, inputs, arrays
+
+
+def _converted(operation: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Foreign numbers as Python's own, arrays and lists as Tensors beside the first one."""
+    first = next((x for x in inputs if isinstance(x, HostExchange)), None)
+    if first is None:
+        raise _no_tensor(operation, inputs)
+    ready = []
+    for x in inputs:
+        if isinstance(x, Integral):  # NumPy's numbers carry a dtype that would win over the tensor's
             x = int(x)
         elif isinstance(x, Real):
             x = float(x)
         elif x is not None:
             x = first.like(x, first)
         ready.append(x)
-    return backend, tuple(ready)
+    return tuple(ready)
 
 
-def launch(backend: Backend, kernel: str, inputs: tuple[Any, ...], arrays: list[Any], **params: Any) -> Any:
-    """Launch a kernel; what the array library complains of becomes an error that names the operation and its inputs."""
-    try:
-        return backend.launch(kernel, *arrays, **params)
-    except TinynetError:
-        raise
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
-        got = ", ".join(f"{x.shape} {x.dtype}" if isinstance(x, HostExchange) else repr(x) for x in inputs)
-        settings = "".join(f", {name}={value}" for name, value in params.items() if name != "out")
-        into = f" into {params['out'].shape}" if "out" in params else ""
-        kind = ShapeError if isinstance(error, ValueError | IndexError) else TypeMismatch
-        name = f"{kernel}_" if into else kernel
-        raise kind(f"{name} cannot take ({got}{settings}){into}: {error}") from error
+def _no_tensor(operation: str, inputs: tuple[Any, ...]) -> TypeMismatch:
+    got = ", ".join(type(x).__name__ for x in inputs)
+    return TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
+
+
+def explain(error: Exception, kernel: str, inputs: tuple[Any, ...], **params: Any) -> None:
+    """Raise what an array library complains of as an error that names the operation and its inputs; our own errors,
+    which do so already, are left to be raised as they are."""
+    if isinstance(error, TinynetError):
+        return
+    got = ", ".join(f"{x.shape} {x.dtype}" if isinstance(x, HostExchange) else repr(x) for x in inputs)
+    settings = "".join(f", {name}={value}" for name, value in params.items() if name != "out")
+    into = f" into {params['out'].shape}" if "out" in params else ""
+    kind = ShapeError if isinstance(error, ValueError | IndexError) else TypeMismatch
+    name = f"{kernel}_" if into else kernel
+    raise kind(f"{name} cannot take ({got}{settings}){into}: {error}") from error

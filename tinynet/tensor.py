@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynet import primitives as p
 from tinynet.backend import Array, Backend
-from tinynet.dispatch import launch, together
+from tinynet.dispatch import COMPLAINTS, explain, together
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
 from tinynet.fused import Fused
 from tinynet.graph import backward_order
@@ -47,7 +47,7 @@ class Tensor(HostExchange):
 
     data: Array
     backend: Backend
-    requires_grad: bool
+    requires_grad: bool = False
     grad: "Tensor | None" = None
     label: str = ""
     primitive: Primitive | None = None
@@ -86,7 +86,7 @@ class Tensor(HostExchange):
     def of(array: Array, backend: Backend) -> "Tensor":
         """A Tensor around an array of that backend, without a copy."""
         out = _new(Tensor)
-        out.data, out.backend, out.requires_grad = array, backend, False
+        out.data, out.backend = array, backend
         return out
 
     @classmethod
@@ -105,33 +105,33 @@ class Tensor(HostExchange):
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
-        backend, inputs = together(primitive.name, inputs)
+        backend, inputs, arrays = together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
             return primitive.reference(*inputs, **params)
         parents: tuple[Tensor, ...] = ()
         if mode.remember and primitive.differentiable:
             parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
-        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         if parents and backend.differentiates:  # its arrays remember by themselves what these tensors have forgotten
             held = [isinstance(x, Tensor) and not x.requires_grad for x in inputs]
             arrays = [backend.constant(array) if hold else array for hold, array in zip(held, arrays)]
-        result = launch(backend, primitive.name, inputs, arrays, **params)
+        try:
+            result = backend.launch(primitive.name, *arrays, **params)
+        except COMPLAINTS as error:
+            explain(error, primitive.name, inputs, **params)
+            raise
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
             several = tuple([Tensor.of(array, backend) for array in result])
             if not primitive.differentiable:
                 return several  # a kernel that finds several gradients at once
             result, saved = result[0], several[1:]
-        out = _new(Tensor)
-        out.data, out.backend, out.requires_grad = result, backend, False
+        out = Tensor.of(result, backend)
         if parents:
             out.requires_grad, out.primitive, out.parents = True, primitive, parents
             out.inputs, out.params, out.saved, out.made = inputs, params, saved, _changes[0]
         return out
 
-    @classmethod
-    def _pair(cls, primitive: Primitive, x: Any, y: Any) -> Any:
-        return Tensor.apply(primitive, x, y)
+    _pair = apply
 
     # --- backpropagation ----------------------------------------------------------------------------------------------
 
@@ -291,9 +291,12 @@ class Tensor(HostExchange):
             raise GradientError(
                 f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`."
             )
-        _, inputs = together(kernel, inputs)
-        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
-        launch(self.backend, kernel, inputs, arrays, out=self.data)
+        _, inputs, arrays = together(kernel, inputs)
+        try:
+            self.backend.launch(kernel, *arrays, out=self.data)
+        except COMPLAINTS as error:
+            explain(error, kernel, inputs, out=self.data)
+            raise
         self.overwritten()
         return self
 
