@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from workloads import WORKLOADS, Library
+
+from tinynet.bench.workloads import WORKLOADS, Library
 
 CONTENDERS = ("tinynet eager", "tinynet replayed", "PyTorch eager")
 

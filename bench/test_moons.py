@@ -1,7 +1,8 @@
 """``pytest bench``: each contender's step of the moons demo. ``python bench/moons.py`` gives the ratios."""
 
-import moons
 import pytest
+
+from tinynet.bench import moons
 
 STEPS = moons.contenders()
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import steps
-from workloads import WORKLOADS
+
+from tinynet.bench import steps
+from tinynet.bench.workloads import WORKLOADS
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

@@ -14,8 +14,9 @@ from typing import Any as _Any
 
 __version__ = "0.1.0"
 
-# A checkout whose git writes the link tinynet/backends as a text file still finds the folder beside this one.
-if not _Path(__file__).with_name("backends").is_dir():
+# A checkout whose git writes the links tinynet/backends and tinynet/bench as text files still finds the folders beside
+# this one.
+if not all(_Path(__file__).with_name(name).is_dir() for name in ("backends", "bench")):
     __path__.append(str(_Path(__file__).resolve().parents[1]))
 
 if TYPE_CHECKING:
