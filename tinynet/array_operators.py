@@ -81,8 +81,12 @@ class ArrayOperators(Operators):
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape; one size may be -1."""
-        wanted = tuple(map(int, shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape))
-        return self if wanted == self.shape else self.apply(p.reshape, self, shape=wanted)
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        wanted = tuple([int(n) for n in shape])
+        if wanted == self.shape or (wanted == (-1,) and self.ndim == 1):
+            return self
+        return self.apply(p.reshape, self, shape=wanted)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Dimensions start_dim … end_dim run together into one: ``flatten(1)`` keeps the batch."""
@@ -171,16 +175,19 @@ class ArrayOperators(Operators):
 
     def _dims(self, dim: Dim) -> tuple[int, ...]:
         """Dimensions as non-negative numbers; all of them for None."""
-        dims = range(self.ndim) if dim is None else tuple(dim) if isinstance(dim, Sequence) else (operator.index(dim),)
+        count = self.ndim
+        if dim is None:
+            return tuple(range(count))
+        dims = (dim,) if isinstance(dim, int) else tuple(dim) if isinstance(dim, Sequence) else (operator.index(dim),)
         for d in dims:
-            if not -self.ndim <= d < self.ndim:
+            if not -count <= d < count:
                 raise ShapeError(f"there is no dimension {d} in a tensor of shape {self.shape}.")
-        return tuple(d % self.ndim for d in dims)
+        return tuple([d % count for d in dims])
 
     def _reduce(self, primitive: Primitive, dim: Dim, keepdim: bool) -> Self:
         dims = self._dims(dim)
         out = self.apply(primitive, self, axis=dims)
-        return out if keepdim else out.reshape(tuple(n for i, n in enumerate(self.shape) if i not in dims))
+        return out if keepdim else out.reshape([n for i, n in enumerate(self.shape) if i not in dims])
 
     def sum(self, dim: Dim = None, keepdim: bool = False) -> Self:
         """The sum over the dimensions dim, all by default."""
@@ -241,17 +248,15 @@ class ArrayOperators(Operators):
 
     def __matmul__(self, other: Any) -> Self:
         """Matrix product over the last two dimensions, batched over the others; a 1-d operand is a row or a column."""
-        other = self.like(other, self)
-        x, y = self, other
+        x, y = self, self.like(other, self)
+        rows, columns = x.ndim == 1, y.ndim == 1
         if not x.ndim or not y.ndim:
             raise ShapeError(f"matmul needs at least one dimension on both sides; got {x.shape} @ {y.shape}. Use *.")
-        x = x.unsqueeze(0) if self.ndim == 1 else x
-        y = y.unsqueeze(1) if other.ndim == 1 else y
-        if x.shape[-1] != y.shape[-2]:
-            raise ShapeError(f"matmul multiplies (…, n, k) @ (…, k, m); got {self.shape} @ {other.shape}: k differs.")
-        out = self.apply(p.matmul, x, y)
-        out = out.squeeze(-1) if other.ndim == 1 else out
-        return out.squeeze(-2 if other.ndim > 1 else -1) if self.ndim == 1 else out
+        if x.shape[-1] != y.shape[0 if columns else -2]:
+            raise ShapeError(f"matmul multiplies (…, n, k) @ (…, k, m); got {x.shape} @ {y.shape}: k differs.")
+        out = self.apply(p.matmul, x.unsqueeze(0) if rows else x, y.unsqueeze(1) if columns else y)
+        out = out.squeeze(-1) if columns else out
+        return out.squeeze(-1 if columns else -2) if rows else out
 
     def __rmatmul__(self, other: Any) -> Self:
         return self.like(other, self) @ self

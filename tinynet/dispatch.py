@@ -8,7 +8,7 @@ from tinynet.backend import Backend
 from tinynet.errors import BackendMismatch, ShapeError, TinynetError, TypeMismatch
 from tinynet.host import HostExchange
 
-COMPLAINTS = (ValueError, IndexError, TypeError, OverflowError)  # what an array library raises for inputs that do not fit
+COMPLAINTS = (ValueError, IndexError, TypeError, OverflowError)  # what array libraries raise for inputs that do not fit
 
 
 def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...], list[Any]]:
@@ -54,7 +54,7 @@ def _no_tensor(operation: str, inputs: tuple[Any, ...]) -> TypeMismatch:
     return TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
 
 
-def explain(error: Exception, kernel: str, inputs: tuple[Any, ...], **params: Any) -> None:
+def explain(error: Exception, kernel: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
     """Raise what an array library complains of as an error that names the operation and its inputs; our own errors,
     which do so already, are left to be raised as they are."""
     if isinstance(error, TinynetError):

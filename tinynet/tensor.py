@@ -4,7 +4,7 @@ It holds an array of some backend, asks the backend's kernels to compute, and wa
 as Value to find gradients. It never touches an array library itself: that is what ``backend.launch`` is for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,7 @@ class Tensor(HostExchange):
         try:
             result = backend.launch(primitive.name, *arrays, **params)
         except COMPLAINTS as error:
-            explain(error, primitive.name, inputs, **params)
+            explain(error, primitive.name, inputs, params)
             raise
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
@@ -172,7 +172,8 @@ class Tensor(HostExchange):
             for node in backward_order(self):
                 if (g := arrived.pop(node, None)) is None:
                     continue
-                g = node._hooked(g)
+                if node.hooks:
+                    g = node._hooked(g)
                 if node.primitive is None:
                     node._accumulate(g, create_graph)
                     continue
@@ -183,31 +184,34 @@ class Tensor(HostExchange):
                         f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute "
                         "the loss inside `with tn.reference():`."
                     )
-                together = node._share(node.primitive.jointly, g) if node.primitive.jointly else ()
-                for i, x in enumerate(node.inputs):
-                    if isinstance(x, Tensor) and x.changed > node.made:
-                        raise GradientError(
-                            f"an input of {node.primitive.name}, {x.shape}, was changed in place after it was used: "
-                            "its gradient would be wrong. Compute the result anew before backward()."
-                        )
-                    if isinstance(x, Tensor) and x.requires_grad:
-                        rule = node.primitive.rule(i)
-                        share = together[i] if together else rule and node._share(rule, g)
-                        if share is not None:
-                            share = _unbroadcast(share, x.shape)
-                            arrived[x] = arrived[x] + share if x in arrived else share
+                for x, share in node._shares(g):
+                    if share.data.shape != x.data.shape:
+                        share = _unbroadcast(share, x.shape)
+                    arrived[x] = arrived[x] + share if x in arrived else share
 
-    def _share(self, rule: Any, g: "Tensor") -> Any:
-        """One gradient rule of the operation that made this tensor, applied."""
+    def _shares(self, g: "Tensor") -> Iterator[tuple["Tensor", "Tensor"]]:
+        """Each input that wants a gradient and, by the rules of the operation that made this tensor, its share of g."""
+        primitive, inputs = self.primitive, self.inputs
+        assert primitive is not None
         try:
-            return rule(g, self, *self.inputs, *self.saved, **self.params)
+            jointly = primitive.jointly and primitive.jointly(g, self, *inputs, *self.saved, **self.params)
+            for i, x in enumerate(inputs):
+                if not isinstance(x, Tensor):
+                    continue
+                if x.changed > self.made:
+                    raise GradientError(
+                        f"an input of {primitive.name}, {x.shape}, was changed in place after it was used: "
+                        "its gradient would be wrong. Compute the result anew before backward()."
+                    )
+                if x.requires_grad:
+                    rule = None if jointly else primitive.rule(i)
+                    share = rule(g, self, *inputs, *self.saved, **self.params) if rule else jointly and jointly[i]
+                    if share is not None:
+                        yield x, share
         except (ArithmeticError, ValueError) as error:  # from a plain number among the inputs, as in (-2.0) ** x
             if isinstance(error, TinynetError):
                 raise
-            assert self.primitive is not None
-            raise DomainError(
-                f"{self.primitive.name} has no slope there: {error}. Keep its input in its domain."
-            ) from error
+            raise DomainError(f"{primitive.name} has no slope there: {error}. Keep its input in its domain.") from error
 
     def _backward_inside(self, gradient: "Tensor") -> None:
         """Backward where arrays differentiate themselves: only leaves and watched tensors are asked for."""
@@ -295,7 +299,7 @@ class Tensor(HostExchange):
         try:
             self.backend.launch(kernel, *arrays, out=self.data)
         except COMPLAINTS as error:
-            explain(error, kernel, inputs, out=self.data)
+            explain(error, kernel, inputs, {"out": self.data})
             raise
         self.overwritten()
         return self

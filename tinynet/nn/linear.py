@@ -24,7 +24,7 @@ linear = Fused(
     lambda x, w, b: x @ w.T + b if b is not None else x @ w.T,
     lambda g, out, x, w, b: (_rows(g) @ w).reshape(x.shape),
     lambda g, out, x, w, b: _rows(g).T @ _rows(x),
-    lambda g, out, x, w, b: _rows(g).sum(0),
+    lambda g, out, x, w, b: g,
 )
 
 

@@ -350,6 +350,7 @@ def admitted(x: Any, like: Tensor) -> Tensor:
 
 def floating(x: Tensor, weight: Tensor | None = None) -> Tensor:
     """The numbers in the element type of a layer's weights; without these, integers (pixels, say) as usual floats."""
-    if weight is not None and weight.is_floating_point():
-        return x.to(dtype=weight.dtype)
-    return x if x.is_floating_point() else x.to(dtype=x.backend.default_dtype)
+    own, wanted = x.dtype, x.dtype if weight is None else weight.dtype
+    if not wanted.startswith("float"):
+        wanted = own if own.startswith("float") else x.backend.default_dtype
+    return x if own == wanted else x.to(dtype=wanted)
