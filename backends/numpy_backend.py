@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
+from tinynet.backends.blas import use_threads
 from tinynet.backends.kernels import table
 from tinynet.errors import ArgumentError, TypeMismatch
 
@@ -51,6 +52,9 @@ class NumpyBackend(Backend):
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         return np.full(shape, value, dtype)
+
+    def use_threads(self, count: int) -> int | None:
+        return use_threads(count)
 
     def shares_memory(self, x: Array, y: Array) -> bool:
         return np.may_share_memory(x, y)

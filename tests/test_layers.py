@@ -19,6 +19,7 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"training"},
     {"explain", "checks"},
     {"data"},
+    {"sharding"},
     {"nn", "optim"},
     {"recording"},
     {"parameter"},

@@ -85,7 +85,7 @@ class Backend(ABC):
         if result.__class__ is not self.array_type:
             result = tuple(map(self.wrap, result)) if isinstance(result, tuple) else self.wrap(result)
         if mode.recorder is not None:
-            mode.recorder.record(self, name, kernel, inputs, result, params)
+            mode.recorder.record(self, name, kernel, inputs, result, params, out is not None)
         return result
 
     def wrap(self, result: Any) -> Array:
@@ -115,6 +115,10 @@ class Backend(ABC):
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""
         raise NotImplementedError
+
+    def use_threads(self, count: int) -> int | None:
+        """Let a kernel use so many threads inside from now on; returns how many before, None where none can say."""
+        return None
 
     def constant(self, array: Array) -> Array:
         """The array as something that no gradient flows into, on a backend that differentiates itself."""

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 class Recorder(Protocol):
     """Told of everything that matters to a replay while a step is being recorded (``program.py``)."""
 
-    def record(self, backend: Any, name: str, kernel: Any, inputs: tuple[Any, ...], out: Any, params: Any) -> None:
-        """One kernel ran."""
+    def record(
+        self, backend: Any, name: str, kernel: Any, inputs: tuple[Any, ...], out: Any, params: Any, in_place: bool
+    ) -> None:
+        """One kernel ran; ``in_place`` where it filled an array that was there."""
 
     def refuse(self, why: str) -> None:
         """Something happened that a replay could not repeat."""
@@ -31,6 +33,7 @@ class _Mode(threading.local):
     fused = True
     anomaly = False
     recorder: Recorder | None = None
+    shard = 0  # which share of a batch is being recorded (``sharding.py``)
 
 
 mode = _Mode()

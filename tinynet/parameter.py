@@ -4,7 +4,8 @@ Updating, clipping, averaging and saving are each one operation, however many la
 of a model are views of one array, and their gradients of another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinynet.backend import Backend
@@ -75,6 +76,21 @@ class FlatParameters:
             place.copy_(parameter.detach())
             parameter.move(place.data, backend, grad_place)
         self._places = [parameter.data for parameter in parameters]
+
+    @contextmanager
+    def gradients_in(self, place: Tensor) -> Iterator[None]:
+        """Inside ``with``, backward leaves the parameters' gradients in another flat array, beginning anew."""
+        before = [(parameter, parameter.grad, parameter.grad_place) for parameter in self.parameters]
+        start = 0
+        for parameter in self.parameters:
+            here, start = start, start + parameter.size
+            parameter.grad = None
+            parameter.grad_place = place.narrow(0, here, parameter.size).reshape(parameter.shape)
+        try:
+            yield
+        finally:
+            for parameter, grad, grad_place in before:
+                parameter.grad, parameter.grad_place = grad, grad_place
 
     def intact(self) -> bool:
         """Whether every parameter still lies here; a model that moved to another backend took them away."""

@@ -51,6 +51,7 @@ class Program:
         calls: the kernel launches in order.
         names: what to call an array (by ``id``) when the program is printed.
         modes: the modules whose training mode the step looked at, and what it saw.
+        overwritten: the arrays, there before, that the step filled.
         leaves: leaf -> the gradient it held when the step first added to it, or ``FORGOTTEN`` where the step itself
             began it anew: a replay adds to the very same array.
     """
@@ -61,13 +62,21 @@ class Program:
     calls: list[Call] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     modes: list[tuple[Any, bool]] = field(default_factory=list)
+    overwritten: list[Array] = field(default_factory=list)
     leaves: dict[Any, Any] = field(default_factory=dict)
     _run: list[Callable[[], Any]] = field(default_factory=list)
 
     # --- recording ----------------------------------------------------------------------------------------------------
 
     def record(
-        self, backend: Backend, name: str, kernel: Kernel, inputs: tuple[Any, ...], out: Any, params: Any
+        self,
+        backend: Backend,
+        name: str,
+        kernel: Kernel,
+        inputs: tuple[Any, ...],
+        out: Any,
+        params: Any,
+        in_place: bool,
     ) -> None:
         """Write down one kernel launch."""
         if backend is not self.backend:
@@ -77,6 +86,8 @@ class Program:
         if not is_view and any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
             self.refuse("an argument was changed in place, which its owner would not see")
         self.calls.append(call)
+        if in_place:
+            self.overwritten += call.outs
 
     def refuse(self, why: str) -> None:
         """Give up recording: a replay could not repeat what just happened."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from tinynet.backend import Array, Backend
 from tinynet.errors import ArgumentError
-from tinynet.modes import refuse_while_recording
+from tinynet.modes import mode, refuse_while_recording
 
 _generator = [np.random.default_rng(0)]
 _seed = [0]
-_streams: dict[Backend, Array] = {}
+_streams: dict[tuple[Backend, int], Array] = {}  # one for each share of a batch that threads compute (``sharding.py``)
 _counts: dict[str, int] = {}  # where a stream begins that has not been asked for yet
 
 
@@ -48,14 +48,15 @@ def generator() -> np.random.Generator:
 
 def stream(backend: Backend) -> Array:
     """The state of a backend's stream, int64 (seed, draws so far), for the kernel ``uniform``."""
-    if backend not in _streams:
-        _streams[backend] = backend.array(_state(backend))
-    return _streams[backend]
+    key = backend, mode.shard
+    if key not in _streams:
+        _streams[key] = backend.array(_state(*key))
+    return _streams[key]
 
 
 def get_state() -> dict[str, Any]:
     """Where the sequences stand, as plain numbers and strings."""
-    counts = {backend.name: int(backend.numpy(state)[1]) for backend, state in _streams.items()}
+    counts = {_name(*key): int(key[0].numpy(state)[1]) for key, state in _streams.items()}
     return {**_generator[0].bit_generator.state, "stream_seed": _seed[0], "streams": _counts | counts}
 
 
@@ -72,9 +73,14 @@ def _restart(seed: int, counts: dict[str, int]) -> None:
     _seed[0] = seed
     _counts.clear()
     _counts.update(counts)
-    for backend, state in _streams.items():
-        backend.load(_state(backend), state)
+    for key, state in _streams.items():
+        key[0].load(_state(*key), state)
 
 
-def _state(backend: Backend) -> Any:
-    return np.array([_seed[0], _counts.get(backend.name, 0)], np.int64)
+def _state(backend: Backend, shard: int) -> Any:
+    seed = int(np.random.SeedSequence((_seed[0], shard)).generate_state(1)[0]) if shard else _seed[0]
+    return np.array([seed, _counts.get(_name(backend, shard), 0)], np.int64)
+
+
+def _name(backend: Backend, shard: int) -> str:
+    return f"{backend.name} shard {shard}" if shard else backend.name

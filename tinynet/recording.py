@@ -21,13 +21,20 @@ MOST = 64  # signatures kept; a constant that changes from call to call would ma
 MOST_STATES = 8  # recordings kept for one signature, as gradients are empty, half full, …
 
 
-class _Recording:
-    """A program, and the tensors through which it is fed and read."""
+class Recording:
+    """A program, and the tensors through which it is fed and read.
 
-    def __init__(self, captured: "Captured", arguments: list[Any]) -> None:
+    Attributes:
+        result: what the function returned; its tensors are buffers that each replay overwrites.
+        gradients: (leaf, its gradient) as the function left them.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: list[Any], backend: Backend, names: list[tuple[str, Tensor]]
+    ) -> None:
         self.inputs: list[Tensor] = []
         own = [self._buffer(a) if isinstance(a, Tensor) else a for a in arguments]
-        backend = self.inputs[0].backend if self.inputs else captured.backend
+        backend = self.inputs[0].backend if self.inputs else backend
         if not backend.replayable:
             raise CaptureError(
                 f"backend {backend.name!r} computes with Values, not with a list of kernel calls: no capture."
@@ -35,12 +42,12 @@ class _Recording:
         self.program = Program(backend, [x.data for x in self.inputs])
         try:
             with switched(recorder=self.program):
-                result = captured.function(*own)
+                result = function(*own)
         except BackendMismatch as error:
             raise CaptureError(
                 f"{error} Array arguments were put on {backend.name}; capture(step, backend=…) names another."
             ) from error
-        for name, tensor in captured.names:
+        for name, tensor in names:
             self.program.names[id(tensor.data)] = name
             if tensor.grad is not None:
                 self.program.names[id(tensor.grad.data)] = f"{name}.grad"
@@ -69,13 +76,18 @@ class _Recording:
             and all(grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items())
         )
 
-    def replay(self, arguments: list[Any]) -> Any:
+    def run(self, *arguments: Any) -> None:
+        """Fill the input buffers and replay the program; nothing but arrays is touched, so any thread may."""
         for buffer, given in zip(self.inputs, [a for a in arguments if isinstance(a, Tensor | np.ndarray)]):
             if isinstance(given, Tensor):
                 buffer.backend.launch("copy", given.data, out=buffer.data)
             else:
                 buffer.backend.load(given, buffer.data)
         self.program.replay()
+
+    def replay(self, *arguments: Any) -> Any:
+        """What running the function would do, leaves' gradients included."""
+        self.run(*arguments)
         for leaf, gradient in self.gradients:
             leaf.grad = gradient
         return self.result
@@ -90,7 +102,7 @@ class Captured:
 
     def __init__(self, function: Callable[..., Any], backend: Backend, names: list[tuple[str, Tensor]]) -> None:
         self.function, self.backend, self.names = function, backend, names
-        self._recordings: dict[Any, list[_Recording]] = {}
+        self._recordings: dict[Any, list[Recording]] = {}
         self.program: Program | None = None
 
     def __call__(self, *arguments: Any) -> Any:
@@ -109,10 +121,10 @@ class Captured:
         recording = next((r for r in known if r.fits()), None)
         if recording is not None:
             self.program = recording.program
-            return recording.replay(list(arguments))
+            return recording.replay(*arguments)
         known[:] = [r for r in known if r.version == recordings.version][-MOST_STATES:]
         given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
-        recording = _Recording(self, given)
+        recording = Recording(self.function, given, self.backend, self.names)
         known.append(recording)
         self.program = recording.program
         return recording.result

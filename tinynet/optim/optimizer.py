@@ -74,6 +74,11 @@ class Optimizer:
         """The parameters it updates."""
         return tuple(self._parameters)
 
+    @property
+    def flats(self) -> tuple[FlatParameters, ...]:
+        """The flat arrays in which the trained parameters lie."""
+        return tuple(self._flats)
+
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """What an update works on, by name, for a printed program: the flat arrays, the rate, the memory."""
         for flat, state, rate in zip(self._flats, self._states, self._rates):

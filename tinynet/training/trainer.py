@@ -3,24 +3,23 @@
 It can be interrupted at any moment and resumed exactly; it reads nothing back from a device more often than it draws.
 """
 
-import copy
 import math
 import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet.backend import Backend
 from tinynet.data import DataLoader, Dataset
-from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
+from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.modes import no_grad
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
 from tinynet.optim import Optimizer, Schedule, clip_grad_norm_
 from tinynet.program import Program
+from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
+from tinynet.training.admission import Data, as_dataset, as_loader, as_target, check
 from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
 from tinynet.training.interruption import Interruption
@@ -28,8 +27,7 @@ from tinynet.training.metrics import TAKEN, find_metrics
 from tinynet.training.progress import Progress, make_progress
 from tinynet.training.run_state import load_run, pack_callbacks, save_run
 from tinynet.training.step import Step, Totals
-
-Data = Any  # a Dataset, a DataLoader, or a pair (x, y)
+from tinynet.training.threads import checked, choose
 
 
 class Trainer:
@@ -48,6 +46,9 @@ class Trainer:
             (Nielsen, chapter 3). The loss reported is without it.
         clip_norm: hold the norm of the whole gradient to this.
         capture: record the step once and replay it; where that is impossible, say so and run it eagerly.
+        threads: how many shares each batch is cut into, a thread and a core each; the result for a number of threads is
+            the same every time, bit for bit. ``"auto"`` tries on the first batch and takes what is fastest: one program
+            for small networks, a share for each core for large ones. What it took is in ``history.notes``.
         callbacks: looked at after each epoch; a warning of overfitting is always among them.
     """
 
@@ -62,6 +63,7 @@ class Trainer:
         l2: float = 0.0,
         clip_norm: float | None = None,
         capture: bool = True,
+        threads: int | str = "auto",
         callbacks: Sequence[Callback] = (),
     ) -> None:
         for what, given, kind in (("model", model, Module), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer)):
@@ -81,7 +83,7 @@ class Trainer:
         self.metrics = find_metrics(metrics)
         self.l2, self.clip_norm, self.capture = l2, clip_norm, capture
         self.callbacks = [*callbacks, OverfittingWarning()]
-        self._first_parameter()
+        self.threads = checked(threads, self)
         if schedule is not None and schedule.optimizer not in (None, optimizer):
             raise ArgumentError("Trainer(schedule=) steers another optimiser already. Make the schedule without one.")
         if not optimizer.bound:
@@ -97,6 +99,9 @@ class Trainer:
         self._progress = Progress(0, 0)
         self._ctrl_c = Interruption()
         self._steps: dict[Any, Step] = {}
+        self._tried: dict[Any, int | None] = {}  # how many shares threads="auto" found best
+        self._single: Any = None  # the step of train_on_batch, behind what it is made of
+        self.shares: int | None = None
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -107,12 +112,16 @@ class Trainer:
         with no_grad():
             totals["loss"].add_(loss.detach() * len(x) if self.loss.reduction != "sum" else loss.detach())
             for name, metric in self.metrics.items():
-                totals[name].add_(metric(self.loss, prediction.detach(), _target(y, prediction)))
+                totals[name].add_(metric(self.loss, prediction.detach(), as_target(y, prediction)))
         return loss
 
-    def _train_step(self, totals: Totals, examples: int, x: Any, y: Any) -> None:
+    def _share(self, totals: Totals, x: Any, y: Any) -> Tensor:
         self.model.zero_grad()
-        self._forward(totals, x, y).backward()
+        loss = self._forward(totals, x, y)
+        loss.backward()
+        return loss
+
+    def _update(self, examples: int) -> None:
         with no_grad():
             if self.l2:
                 for w in self.model.parameters():
@@ -122,19 +131,73 @@ class Trainer:
                 clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
 
-    def _eval_step(self, totals: Totals, x: Any, y: Any) -> None:
+    def _look(self, totals: Totals, x: Any, y: Any) -> Tensor:
         with no_grad():
-            self._forward(totals, x, y)
+            return self._forward(totals, x, y)
 
-    def _step(self, kind: str, examples: int = 0) -> Step:
-        """The step to take for each batch, its totals at 0. It is kept: what was recorded stays good."""
+    def training_step(self, examples: int, shares: int | None) -> Step:
+        """The step to take for each batch of so many training examples, its totals at 0, in so many shares; None is one
+        share whose products use their library's own threads. It is kept: what was recorded stays good."""
         parts = self.model, self.loss, self.optimizer, *self.metrics.items()
-        key = (kind, self.backend.name, parts, self.capture, examples, self.l2, self.clip_norm)
+        key = ("train", self.backend.name, parts, self.capture, examples, self.l2, self.clip_norm, shares)
         if key not in self._steps:
-            train = lambda totals, x, y: self._train_step(totals, examples, x, y)
-            self._steps[key] = Step(self, train if kind == "train" else self._eval_step)
+            update = lambda: self._update(examples)
+            self._steps[key] = Step(self, self._share, update, shares or 1, shares and 1)
         self._steps[key].reset()
         return self._steps[key]
+
+    def _evaluation_step(self) -> Step:
+        key = "evaluate", self.backend.name, self.model, self.loss, *self.metrics.items(), self.capture
+        if key not in self._steps:
+            self._steps[key] = Step(self, self._look)
+        self._steps[key].reset()
+        return self._steps[key]
+
+    def _shares(self, examples: int, x: Any, y: Any) -> int | None:
+        """How many shares such batches are cut into: as set, or as trying showed, once for each kind of batch."""
+        if self.threads != "auto":
+            return int(self.threads)
+        key = self.backend.name, self.model, self.loss, self.optimizer, self.capture, x.shape, y.shape
+        if key not in self._tried:
+            self._tried[key] = choose(self, examples, x, y)
+        return self._tried[key]
+
+    def _decide(self, loader: DataLoader) -> None:
+        """Settle into how many shares this run cuts its batches."""
+        self.model.train()
+        first = slice(loader.batch_size)
+        self.shares = self._shares(len(loader.dataset), loader.dataset.x[first], loader.dataset.y[first])
+        if self.shares and self.shares > 1:
+            self.note(f"each batch is cut into {self.shares} shares, a thread each")
+
+    def train_on_batch(self, x: Any, y: Any, examples: int | None = None) -> Tensor:
+        """One training step on one batch, recorded and in threads as ``fit`` takes it: for loops of your own.
+
+        Args:
+            x, y: arrays or tensors, a row an example.
+            examples: how many training examples there are, for ``l2``; left out, as many as in the batch.
+
+        Returns:
+            The loss before the update, one number. The next step overwrites it: read it before, or copy it.
+
+        Raises:
+            ShapeError, ArgumentError: the batch does not fit the model or the loss.
+        """
+        if not self.model.training:
+            self.model.train()
+        made_of = (
+            recordings.version,
+            self.model,
+            self.loss,
+            self.optimizer,
+            self.capture,
+            self.clip_norm,
+            self.threads,
+        )
+        n = (examples or len(x)) if self.l2 else 0
+        if self._single is None or self._single[:3] != (made_of, self.l2, n):
+            self._single = made_of, self.l2, n, self.training_step(n, self._shares(n, x, y))
+        return self._single[3](x, y)
 
     @property
     def backend(self) -> Backend:
@@ -203,11 +266,12 @@ class Trainer:
         where = checkpoint if resume is True else resume
         if resume and where is None:
             raise ArgumentError("fit(resume=True) goes on from checkpoint=; name that file too.")
-        loader, valid = self._loader(train, batch_size, shuffle, seed), None
+        dtype = self._first_parameter().dtype
+        loader, valid = as_loader(train, batch_size, shuffle, seed, dtype), None
         if validation is not None:
-            valid = self._data(validation)
-            self._check(valid)
-        self._check(loader.dataset)
+            valid = as_dataset(validation, dtype)
+            check(self, valid)
+        check(self, loader.dataset)
         callbacks = [*self.callbacks, *callbacks]
         own = ("loss", *self.metrics)
         numbers = ("epoch", *own, *(f"val_{name}" for name in own if valid is not None), *TAKEN[2:])
@@ -224,6 +288,7 @@ class Trainer:
                     self.history.stopped = ""
             else:
                 self.history = History()
+                self._decide(loader)
             with self._ctrl_c:
                 self._epochs(loader, valid, epochs, carried, checkpoint, checkpoint_every, callbacks)
         finally:
@@ -245,7 +310,7 @@ class Trainer:
         n = len(loader.dataset)
         self.model.train()
         self._steps = {key: step for key, step in self._steps.items() if step.recorded}  # the others may try again
-        step = self._step("train", n)
+        step = self.training_step(n, self.shares)
         step.load(carried)
         spent = carried.get("seconds", 0.0)
         seen = min(loader.position * loader.batch_size, n)
@@ -276,7 +341,7 @@ class Trainer:
             }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
-            step = self._step("train", n)  # a callback may have changed what it consists of
+            step = self.training_step(n, self.shares)  # a callback may have changed what it consists of
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
             saved = self._save(checkpoint if math.isfinite(row["loss"]) else None, loader, step, 0.0, callbacks)
@@ -325,13 +390,13 @@ class Trainer:
 
     def evaluate(self, dataset: Data, batch_size: int = 1000) -> dict[str, float]:
         """The loss and the metrics on a data set, in evaluation mode."""
-        dataset = self._data(dataset)
-        self._check(dataset)
+        dataset = as_dataset(dataset, self._first_parameter().dtype)
+        check(self, dataset)
         return self._evaluate(dataset, batch_size)
 
     def _evaluate(self, dataset: Dataset, batch_size: int = 1000) -> dict[str, float]:
         with self.model.evaluating():
-            step = self._step("eval")
+            step = self._evaluation_step()
             for x, y in DataLoader(dataset, batch_size, shuffle=False):
                 step(x, y)
             return {name: total / len(dataset) for name, total in step.read().items()}
@@ -339,48 +404,3 @@ class Trainer:
     def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
         """The model's outputs for many examples, in evaluation mode: ``model.predict``."""
         return self.model.predict(x, batch_size)
-
-    # --- data ---------------------------------------------------------------------------------------------------------
-
-    def _loader(self, train: Data, batch_size: int, shuffle: bool, seed: int) -> DataLoader:
-        """A loader of this run's own, at its first epoch."""
-        if not isinstance(train, DataLoader):
-            return DataLoader(self._data(train), batch_size, shuffle, seed)
-        loader = copy.copy(train)
-        loader.dataset, loader.epoch, loader.position = self._data(train), 0, 0
-        return loader
-
-    def _data(self, data: Data) -> Dataset:
-        """A data set with its floats in the model's element type, so that no batch is converted."""
-        if isinstance(data, DataLoader):
-            data = data.dataset
-        if not isinstance(data, Dataset):
-            if not isinstance(data, tuple | list) or len(data) != 2:
-                raise TypeMismatch(f"data is a Dataset, a DataLoader or a pair (x, y); got {type(data).__name__}.")
-            data = Dataset(*(a.numpy() if isinstance(a, Tensor) else a for a in data))
-        if not len(data):
-            raise ArgumentError(f"{data!r} is empty. Give it at least one example.")
-        dtype = np.dtype(self._first_parameter().dtype)
-        x, y = (a.astype(dtype) if a.dtype.kind == "f" and a.dtype != dtype else a for a in (data.x, data.y))
-        return data if x is data.x and y is data.y else Dataset(x, y, classes=data.classes, name=data.name)
-
-    def _check(self, data: Dataset) -> None:
-        """Refuse what the model, the loss or a metric cannot take, before anything is changed."""
-        prediction = self.model.predict(data.x[:1])
-        self.loss.check_target(prediction, data.y)  # all at once, while it is on the host
-        with no_grad():
-            found = {"the loss": self.loss(prediction, data.y[:1])}
-            target = _target(data.y[:1], prediction)
-            found |= {
-                f"metric {name!r}": metric(self.loss, prediction, target) for name, metric in self.metrics.items()
-            }
-        for what, value in found.items():
-            if np.shape(value) != ():
-                raise ShapeError(
-                    f"{what} of a batch must be one number; {self.loss!r} on {prediction.shape} and {target.shape} "
-                    f"gave {np.shape(value)}. Reduce it, by .mean() or .sum()."
-                )
-
-
-def _target(y: Any, prediction: Tensor) -> Tensor:
-    return y if isinstance(y, Tensor) else Tensor(y, backend=prediction.backend)

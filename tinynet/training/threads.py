@@ -1,0 +1,92 @@
+"""How many threads a training step is worth: found out by taking it, and putting everything back."""
+
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from tinynet.errors import ArgumentError, CaptureError
+from tinynet.modes import no_grad
+from tinynet.training.run_state import put_back, standing
+
+if TYPE_CHECKING:
+    from tinynet.training.step import Step
+    from tinynet.training.trainer import Trainer
+
+TOO_SMALL = 0.5e-3  # seconds; a shorter step loses more by meeting than it gains
+WORTH = 0.95  # of the time that one program takes: what shares must stay below to be preferred
+TRIAL = 0.15  # seconds given to each candidate, and three steps at least
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def checked(threads: Any, trainer: "Trainer") -> Any:
+    """The setting ``Trainer(threads=)``, or an error that says what it may be.
+
+    Raises:
+        ArgumentError: it is no number of threads, or the backend does not compute on the CPU.
+    """
+    if threads == "auto" or (isinstance(threads, int) and not isinstance(threads, bool) and threads >= 1):
+        backend = trainer.backend
+        if threads == "auto" or threads == 1 or (backend.is_host and backend.replayable):
+            return threads
+        raise ArgumentError(f"Trainer(threads={threads}) is for kernels on the CPU; {backend.name} has its own ways.")
+    raise ArgumentError(f"Trainer(threads={threads!r}): it is a number of at least 1, or 'auto'.")
+
+
+def separable(trainer: "Trainer", x: Any, y: Any) -> bool:
+    """Whether the loss of a batch is what its halves' losses make: looked at without dropout, nothing remembered."""
+    half = len(x) // 2
+    if half == 0:
+        return True
+    with no_grad(), trainer.model.evaluating():
+        whole, *halves = [
+            float(trainer.loss(trainer.model(x[s]), y[s])) for s in (slice(None), slice(half), slice(half, None))
+        ]
+    first, second = halves
+    joined = first + second if trainer.loss.reduction == "sum" else (first * half + second * (len(x) - half)) / len(x)
+    return math.isclose(whole, joined, rel_tol=1e-3, abs_tol=1e-6) or not math.isfinite(whole)
+
+
+def choose(trainer: "Trainer", examples: int, x: Any, y: Any) -> int | None:
+    """How many shares a step with such a batch is worth; None for one program, products on the library's own threads.
+
+    Every candidate takes the step a few times; the fastest one wins, a single program unless shares are clearly faster.
+    Weights, memory, random numbers and totals are put back to where they were.
+    """
+    backend, most = trainer.backend, min(cores(), len(x))
+    if most == 1 or not (trainer.capture and backend.is_host and backend.replayable):
+        return None
+    before = standing(trainer)
+    try:
+        best, least = None, _seconds(trainer.training_step(examples, None), x, y)
+        if least < TOO_SMALL or not separable(trainer, x, y):
+            return None
+        least *= WORTH
+        shares = 2
+        while shares <= most:
+            try:
+                seconds = _seconds(trainer.training_step(examples, shares), x, y)
+            except CaptureError:
+                break
+            if seconds < least:
+                best, least = shares, seconds
+            shares = most if shares < most < 2 * shares else 2 * shares
+        return best
+    finally:
+        put_back(trainer, before)
+
+
+def _seconds(step: "Step", x: Any, y: Any) -> float:
+    """What a step takes: the shortest of a few, since whatever else the machine does only makes it longer."""
+    step(x, y)  # records
+    step(x, y)
+    taken: list[float] = []
+    while len(taken) < 3 or (sum(taken) < TRIAL and len(taken) < 20):
+        began = time.perf_counter()
+        step(x, y)
+        taken.append(time.perf_counter() - began)
+    return min(taken)
