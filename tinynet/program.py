@@ -19,8 +19,6 @@ from tinynet.write_through import write_through
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
-
-
 FORGOTTEN = "forgotten"
 
 

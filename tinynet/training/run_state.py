@@ -61,7 +61,7 @@ def save_run(
         "schedule": trainer.schedule.state_dict() if trainer.schedule else None,
         "loader": loader.state_dict(),
         "running": running,
-        "shares": trainer.shares,
+        "shares": trainer.steps.shares,
         "history": trainer.history.to_json(),
         "callbacks": pack_callbacks(callbacks, arrays),
     }
@@ -101,7 +101,7 @@ def load_run(trainer: "Trainer", path: Any, loader: DataLoader, callbacks: list[
     for callback, about_it in zip(callbacks, saved["callbacks"]):
         callback.load_state_dict(unpack(about_it["state"], arrays))
     trainer.history = history
-    trainer.shares = saved.get("shares") if trainer.threads == "auto" else trainer.threads
+    trainer.steps.shares = saved.get("shares") if trainer.threads == "auto" else trainer.threads
     return dict(saved["running"])
 
 

@@ -31,6 +31,7 @@ class Step:
         update: what follows once every share is done.
         shares: how many shares a batch is cut into, a thread each.
         inside: how many threads a kernel may use inside; None leaves that to its library.
+        counting: whether there are totals; without them the share is given none.
 
     Attributes:
         recorded: the function as recorded, or None where it runs eagerly.
@@ -43,11 +44,13 @@ class Step:
         update: Callable[[], None] | None = None,
         shares: int = 1,
         inside: int | None = None,
+        counting: bool = True,
     ) -> None:
         backend = trainer.backend
         self.trainer, self.share, self.update, self.shares, self.inside = trainer, share, update, shares, inside
+        counted = ("loss", *trainer.metrics) if counting else ()
         self._totals: list[Totals] = [
-            {name: full((), 0.0, "float64", backend) for name in ("loss", *trainer.metrics)} for _ in range(shares)
+            {name: full((), 0.0, "float64", backend) for name in counted} for _ in range(shares)
         ]
         self.recorded: Captured | Sharded | None = None
         self._before: Any = None

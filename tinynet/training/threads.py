@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import ArgumentError, CaptureError
@@ -51,25 +52,25 @@ def separable(trainer: "Trainer", x: Any, y: Any) -> bool:
     return math.isclose(whole, joined, rel_tol=1e-3, abs_tol=1e-6) or not math.isfinite(whole)
 
 
-def choose(trainer: "Trainer", examples: int, x: Any, y: Any) -> int | None:
+def choose(trainer: "Trainer", step: Callable[[int | None], "Step"], x: Any, y: Any) -> int | None:
     """How many shares a step with such a batch is worth; None for one program, products on the library's own threads.
 
     Every candidate takes the step a few times; the fastest one wins, a single program unless shares are clearly faster.
-    Weights, memory, random numbers and totals are put back to where they were.
+    Weights, memory and random numbers are put back to where they were. ``step(shares)`` makes a candidate.
     """
     backend, most = trainer.backend, min(cores(), len(x))
     if most == 1 or not (trainer.capture and backend.is_host and backend.replayable):
         return None
     before = standing(trainer)
     try:
-        best, least = None, _seconds(trainer.training_step(examples, None), x, y)
+        best, least = None, _seconds(step(None), x, y)
         if least < TOO_SMALL or not separable(trainer, x, y):
             return None
         least *= WORTH
         shares = 2
         while shares <= most:
             try:
-                seconds = _seconds(trainer.training_step(examples, shares), x, y)
+                seconds = _seconds(step(shares), x, y)
             except CaptureError:
                 break
             if seconds < least:

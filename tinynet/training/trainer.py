@@ -12,22 +12,21 @@ from typing import Any
 from tinynet.backend import Backend
 from tinynet.data import DataLoader, Dataset
 from tinynet.errors import ArgumentError, TypeMismatch
-from tinynet.modes import no_grad
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
-from tinynet.optim import Optimizer, Schedule, clip_grad_norm_
+from tinynet.optim import Optimizer, Schedule
 from tinynet.program import Program
-from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
-from tinynet.training.admission import Data, as_dataset, as_loader, as_target, check
+from tinynet.training.admission import Data, as_dataset, as_loader, check
 from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
 from tinynet.training.interruption import Interruption
 from tinynet.training.metrics import TAKEN, find_metrics
 from tinynet.training.progress import Progress, make_progress
 from tinynet.training.run_state import load_run, pack_callbacks, save_run
-from tinynet.training.step import Step, Totals
-from tinynet.training.threads import checked, choose
+from tinynet.training.step import Step
+from tinynet.training.steps import Steps
+from tinynet.training.threads import checked
 
 
 class Trainer:
@@ -98,106 +97,7 @@ class Trainer:
         self.history = History()
         self._progress = Progress(0, 0)
         self._ctrl_c = Interruption()
-        self._steps: dict[Any, Step] = {}
-        self._tried: dict[Any, int | None] = {}  # how many shares threads="auto" found best
-        self._single: Any = None  # the step of train_on_batch, behind what it is made of
-        self.shares: int | None = None
-
-    # --- one step -----------------------------------------------------------------------------------------------------
-
-    def _forward(self, totals: Totals, x: Any, y: Any) -> Tensor:
-        """Predictions and loss of a batch, added to the running totals."""
-        prediction = self.model(x)
-        loss: Tensor = self.loss(prediction, y)
-        with no_grad():
-            totals["loss"].add_(loss.detach() * len(x) if self.loss.reduction != "sum" else loss.detach())
-            for name, metric in self.metrics.items():
-                totals[name].add_(metric(self.loss, prediction.detach(), as_target(y, prediction)))
-        return loss
-
-    def _share(self, totals: Totals, x: Any, y: Any) -> Tensor:
-        self.model.zero_grad()
-        loss = self._forward(totals, x, y)
-        loss.backward()
-        return loss
-
-    def _update(self, examples: int) -> None:
-        with no_grad():
-            if self.l2:
-                for w in self.model.parameters():
-                    if w.ndim > 1 and w.grad is not None:
-                        w.grad.add_(w * (self.l2 / examples))
-            if self.clip_norm:
-                clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.optimizer.step()
-
-    def _look(self, totals: Totals, x: Any, y: Any) -> Tensor:
-        with no_grad():
-            return self._forward(totals, x, y)
-
-    def training_step(self, examples: int, shares: int | None) -> Step:
-        """The step to take for each batch of so many training examples, its totals at 0, in so many shares; None is one
-        share whose products use their library's own threads. It is kept: what was recorded stays good."""
-        parts = self.model, self.loss, self.optimizer, *self.metrics.items()
-        key = ("train", self.backend.name, parts, self.capture, examples, self.l2, self.clip_norm, shares)
-        if key not in self._steps:
-            update = lambda: self._update(examples)
-            self._steps[key] = Step(self, self._share, update, shares or 1, shares and 1)
-        self._steps[key].reset()
-        return self._steps[key]
-
-    def _evaluation_step(self) -> Step:
-        key = "evaluate", self.backend.name, self.model, self.loss, *self.metrics.items(), self.capture
-        if key not in self._steps:
-            self._steps[key] = Step(self, self._look)
-        self._steps[key].reset()
-        return self._steps[key]
-
-    def _shares(self, examples: int, x: Any, y: Any) -> int | None:
-        """How many shares such batches are cut into: as set, or as trying showed, once for each kind of batch."""
-        if self.threads != "auto":
-            return int(self.threads)
-        key = self.backend.name, self.model, self.loss, self.optimizer, self.capture, x.shape, y.shape
-        if key not in self._tried:
-            self._tried[key] = choose(self, examples, x, y)
-        return self._tried[key]
-
-    def _decide(self, loader: DataLoader) -> None:
-        """Settle into how many shares this run cuts its batches."""
-        self.model.train()
-        first = slice(loader.batch_size)
-        self.shares = self._shares(len(loader.dataset), loader.dataset.x[first], loader.dataset.y[first])
-        if self.shares and self.shares > 1:
-            self.note(f"each batch is cut into {self.shares} shares, a thread each")
-
-    def train_on_batch(self, x: Any, y: Any, examples: int | None = None) -> Tensor:
-        """One training step on one batch, recorded and in threads as ``fit`` takes it: for loops of your own.
-
-        Args:
-            x, y: arrays or tensors, a row an example.
-            examples: how many training examples there are, for ``l2``; left out, as many as in the batch.
-
-        Returns:
-            The loss before the update, one number. The next step overwrites it: read it before, or copy it.
-
-        Raises:
-            ShapeError, ArgumentError: the batch does not fit the model or the loss.
-        """
-        if not self.model.training:
-            self.model.train()
-        made_of = (
-            recordings.version,
-            self.model,
-            self.loss,
-            self.optimizer,
-            self.capture,
-            self.clip_norm,
-            self.threads,
-        )
-        n = (examples or len(x)) if self.l2 else 0
-        if self._single is None or self._single[:3] != (made_of, self.l2, n):
-            self._single = made_of, self.l2, n, self.training_step(n, self._shares(n, x, y))
-        return self._single[3](x, y)
+        self.steps = Steps(self)
 
     @property
     def backend(self) -> Backend:
@@ -213,8 +113,7 @@ class Trainer:
     @property
     def program(self) -> Program | None:
         """The recorded training step, or None; print it to see what a step is made of."""
-        found = [step.program for key, step in self._steps.items() if key[0] == "train" and step.program]
-        return found[-1] if found else None
+        return self.steps.program
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -288,7 +187,7 @@ class Trainer:
                     self.history.stopped = ""
             else:
                 self.history = History()
-                self._decide(loader)
+                self.steps.decide(loader)
             with self._ctrl_c:
                 self._epochs(loader, valid, epochs, carried, checkpoint, checkpoint_every, callbacks)
         finally:
@@ -309,8 +208,8 @@ class Trainer:
     ) -> None:
         n = len(loader.dataset)
         self.model.train()
-        self._steps = {key: step for key, step in self._steps.items() if step.recorded}  # the others may try again
-        step = self.training_step(n, self.shares)
+        self.steps.forget_eager()  # they may try again
+        step = self.steps.training(n)
         step.load(carried)
         spent = carried.get("seconds", 0.0)
         seen = min(loader.position * loader.batch_size, n)
@@ -341,7 +240,7 @@ class Trainer:
             }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
-            step = self.training_step(n, self.shares)  # a callback may have changed what it consists of
+            step = self.steps.training(n)  # a callback may have changed what it consists of
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
             saved = self._save(checkpoint if math.isfinite(row["loss"]) else None, loader, step, 0.0, callbacks)
@@ -388,6 +287,23 @@ class Trainer:
 
     # --- using --------------------------------------------------------------------------------------------------------
 
+    def train_on_batch(self, x: Any, y: Any, examples: int | None = None) -> Tensor:
+        """One training step on one batch, recorded and in threads as ``fit`` takes it: for loops of your own.
+
+        Args:
+            x, y: arrays or tensors, a row an example.
+            examples: how many training examples there are, for ``l2``; left out, as many as in the batch.
+
+        Returns:
+            The loss before the update, one number. The next step overwrites it: read it before, or copy it.
+
+        Raises:
+            ShapeError, ArgumentError: the batch does not fit the model or the loss.
+        """
+        if not self.model.training:
+            self.model.train()
+        return self.steps.single((examples or len(x)) if self.l2 else 0, x, y)(x, y)
+
     def evaluate(self, dataset: Data, batch_size: int = 1000) -> dict[str, float]:
         """The loss and the metrics on a data set, in evaluation mode."""
         dataset = as_dataset(dataset, self._first_parameter().dtype)
@@ -396,7 +312,7 @@ class Trainer:
 
     def _evaluate(self, dataset: Dataset, batch_size: int = 1000) -> dict[str, float]:
         with self.model.evaluating():
-            step = self._evaluation_step()
+            step = self.steps.evaluation()
             for x, y in DataLoader(dataset, batch_size, shuffle=False):
                 step(x, y)
             return {name: total / len(dataset) for name, total in step.read().items()}

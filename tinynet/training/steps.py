@@ -1,0 +1,131 @@
+"""Steps: what a trainer does with a batch, in training and in evaluation, and the recordings of it that are kept."""
+
+from typing import TYPE_CHECKING, Any
+
+from tinynet.data import DataLoader
+from tinynet.modes import no_grad
+from tinynet.optim import clip_grad_norm_
+from tinynet.program import Program
+from tinynet.staleness import recordings
+from tinynet.tensor import Tensor
+from tinynet.training.admission import as_target
+from tinynet.training.step import Step, Totals
+from tinynet.training.threads import choose
+
+if TYPE_CHECKING:
+    from tinynet.training.trainer import Trainer
+
+
+class Steps:
+    """The steps of a trainer, made when they are first wanted and kept while what they consist of stays.
+
+    Attributes:
+        shares: how many shares the batches of this run are cut into; None is one, whose products use their library's
+            own threads.
+    """
+
+    def __init__(self, trainer: "Trainer") -> None:
+        self.trainer = trainer
+        self.shares: int | None = None
+        self._steps: dict[Any, Step] = {}
+        self._tried: dict[Any, int | None] = {}  # how many shares threads="auto" found best
+        self._single: tuple[Any, Step] | None = None  # the step of train_on_batch, and what it is made of
+
+    # --- what they do -------------------------------------------------------------------------------------------------
+
+    def _forward(self, totals: Totals, x: Any, y: Any) -> Tensor:
+        """The loss of some examples; it and the metrics are added to the running totals."""
+        trainer = self.trainer
+        prediction = trainer.model(x)
+        loss: Tensor = trainer.loss(prediction, y)
+        if totals:
+            with no_grad():
+                totals["loss"].add_(loss.detach() * len(x) if trainer.loss.reduction != "sum" else loss.detach())
+                for name, metric in trainer.metrics.items():
+                    totals[name].add_(metric(trainer.loss, prediction.detach(), as_target(y, prediction)))
+        return loss
+
+    def _share(self, totals: Totals, x: Any, y: Any) -> Tensor:
+        self.trainer.model.zero_grad()
+        loss = self._forward(totals, x, y)
+        loss.backward()
+        return loss
+
+    def _update(self, examples: int) -> None:
+        trainer = self.trainer
+        with no_grad():
+            if trainer.l2:
+                for w in trainer.model.parameters():
+                    if w.ndim > 1 and w.grad is not None:
+                        w.grad.add_(w * (trainer.l2 / examples))
+            if trainer.clip_norm:
+                clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
+        trainer.optimizer.step()
+
+    def _look(self, totals: Totals, x: Any, y: Any) -> Tensor:
+        with no_grad():
+            return self._forward(totals, x, y)
+
+    # --- which is taken -----------------------------------------------------------------------------------------------
+
+    def training(self, examples: int) -> Step:
+        """The step of this run, for a training set of so many examples."""
+        return self.training_in(self.shares, examples)
+
+    def training_in(self, shares: int | None, examples: int, counting: bool = True) -> Step:
+        """The training step in so many shares, its totals at 0, or without totals."""
+        trainer = self.trainer
+        key = ("train", *self._made_of(), trainer.l2, trainer.clip_norm, examples, shares, counting)
+        update = lambda: self._update(examples)
+        return self._kept(key, lambda: Step(trainer, self._share, update, shares or 1, shares and 1, counting))
+
+    def evaluation(self) -> Step:
+        """The step that only looks."""
+        return self._kept(("evaluate", *self._made_of()), lambda: Step(self.trainer, self._look))
+
+    def single(self, examples: int, x: Any, y: Any) -> Step:
+        """The step for a batch by itself, without totals; looked up again once something has changed."""
+        trainer = self.trainer
+        parts = trainer.model, trainer.loss, trainer.optimizer, trainer.capture, trainer.threads
+        made_of = recordings.version, parts, trainer.l2, trainer.clip_norm, examples
+        if self._single is None or self._single[0] != made_of:
+            self._single = made_of, self.training_in(self._found(examples, x, y), examples, counting=False)
+        return self._single[1]
+
+    def decide(self, loader: DataLoader) -> None:
+        """Settle into how many shares the batches of this run are cut."""
+        trainer, first = self.trainer, slice(loader.batch_size)
+        trainer.model.train()
+        self.shares = self._found(len(loader.dataset), loader.dataset.x[first], loader.dataset.y[first])
+        if self.shares and self.shares > 1:
+            trainer.note(f"each batch is cut into {self.shares} shares, a thread each")
+
+    def _found(self, examples: int, x: Any, y: Any) -> int | None:
+        """The number of shares as set, or as trying showed, once for each kind of batch."""
+        if self.trainer.threads != "auto":
+            return int(self.trainer.threads)
+        key = *self._made_of(), x.shape, y.shape
+        if key not in self._tried:
+            self._tried[key] = choose(self.trainer, lambda shares: self.training_in(shares, examples), x, y)
+        return self._tried[key]
+
+    def _made_of(self) -> tuple[Any, ...]:
+        trainer = self.trainer
+        parts = trainer.model, trainer.loss, trainer.optimizer, *trainer.metrics.items()
+        return trainer.backend.name, parts, trainer.capture
+
+    def _kept(self, key: Any, make: Any) -> Step:
+        if key not in self._steps:
+            self._steps[key] = make()
+        self._steps[key].reset()
+        return self._steps[key]
+
+    def forget_eager(self) -> None:
+        """Let go of the steps that could not be recorded."""
+        self._steps = {key: step for key, step in self._steps.items() if step.recorded}
+
+    @property
+    def program(self) -> Program | None:
+        """The training step that was recorded last."""
+        found = [step.program for key, step in self._steps.items() if key[0] == "train" and step.program]
+        return found[-1] if found else None
