@@ -81,7 +81,7 @@ def test_the_state_can_be_kept_and_taken_up(backend):
     draw("numpy", 1), draw("scalar", 1)
     random.set_state(state)
     assert [draw(backend, 2).tolist() for _ in range(2)] == expected
-    random._streams.pop(engine(backend))  # as in a process that has drawn nothing yet
+    random._streams.pop((engine(backend), 0))  # as in a process that has drawn nothing yet
     random.set_state(state)
     assert draw(backend, 2).tolist() == expected[0]
 

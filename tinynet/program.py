@@ -50,8 +50,7 @@ class Program:
         names: what to call an array (by ``id``) when the program is printed.
         modes: the modules whose training mode the step looked at, and what it saw.
         overwritten: the arrays, there before, that the step filled.
-        leaves: leaf -> the gradient it held when the step first added to it, or ``FORGOTTEN`` where the step itself
-            began it anew: a replay adds to the very same array.
+        leaves: leaf -> the gradient that the step first added to, or ``FORGOTTEN`` where the step itself began it anew.
     """
 
     backend: Backend
@@ -80,12 +79,12 @@ class Program:
         if backend is not self.backend:
             self.refuse(f"it computes on {backend.name} as well as on {self.backend.name}")
         is_view = name in VIEWS and backend.shares_memory(out, inputs[0])
-        call = Call(name, kernel, inputs, out, params, is_view)
-        if not is_view and any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
+        self.calls.append(call := Call(name, kernel, inputs, out, params, is_view))
+        if not in_place:
+            return
+        self.overwritten += call.outs
+        if any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
             self.refuse("an argument was changed in place, which its owner would not see")
-        self.calls.append(call)
-        if in_place:
-            self.overwritten += call.outs
 
     def refuse(self, why: str) -> None:
         """Give up recording: a replay could not repeat what just happened."""
@@ -106,9 +105,7 @@ class Program:
     def finish(self) -> None:
         """Drop copies that can be had for nothing, and bind every call to its arrays."""
         self.calls = write_through(self)
-        self._run = [
-            partial(call.kernel, *call.inputs, out=call.out, **call.params) for call in self.calls if not call.is_view
-        ]
+        self._run = [partial(c.kernel, *c.inputs, out=c.out, **c.params) for c in self.calls if not c.is_view]
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
