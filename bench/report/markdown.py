@@ -1,0 +1,103 @@
+"""A result as Markdown, to be pasted into a README or an issue.
+
+Apart from the page, which shows more; both take their figures from ``reading`` and write them as ``units`` says.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tinynet.bench.report.reading import MAIN, Measured, Reading, Row, read
+from tinynet.bench.report.units import NONE, duration, figure, milliseconds, percent, times
+from tinynet.bench.report.words import HOW, machine, summary, versions
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The result as a table with a heading before it and, after it, what was absent, what failed and how to read it."""
+    found = read(result)
+    blocks = [
+        "## A training step of tinynet beside other libraries",
+        "  \n".join(filter(None, _made(found))),
+        _safe(summary(found)),
+        _table(found),
+        _list("Absent", [f"{_safe(c.name)}: {_safe(c.why_absent)}" for c in found.absent]),
+        _list(
+            "Failed",
+            [f"{_safe(row.name)}, {_safe(n)}: {_safe(e)}" for row in found.rows for n, e in row.errors.items()],
+        ),
+        _list("How to read this", [_safe(line) for line in HOW]),
+    ]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _made(found: Reading) -> list[str]:
+    """Machine, versions, command and date, a line each."""
+    when = ", ".join(filter(None, [found.began, found.seconds and f"took {duration(found.seconds)}"]))
+    return [
+        f"**Machine**: {_safe(machine(found))}",
+        f"**Versions**: {_safe(versions(found))}",
+        f"**Command**: {_code(found.command)}" if found.command else "",
+        f"**Measured**: {_safe(when)}{' (interrupted: what was measured until then)' * found.interrupted}"
+        if when
+        else "",
+    ]
+
+
+def _table(found: Reading) -> str:
+    others = [c.name for c in found.of("tinynet") if c.name != MAIN]
+    peers = [c.name for c in found.of("peer")]
+    pytorch = found.pytorch
+    heads = [
+        "workload", f"{MAIN}, ms (quartiles)", *(f"{_safe(name)}, ms" for name in others + peers),
+        "best peer / tinynet, ×", "replay / floor, ×", "tinynet, GFLOP/s (share of GEMM, %)",
+        f"memory tinynet / {_safe(pytorch) or 'PyTorch'}, MB",
+    ]  # fmt: skip
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for row in found.rows:
+        ours = row.measured.get(MAIN)
+        lines.append([
+            _safe(row.name), _time(ours), *(_other(row, name) for name in others + peers),
+            _ratio(row), times(row.floor_ratio), _rate(ours),
+            " / ".join(figure(row.value(name, "memory")) for name in (MAIN, pytorch)),
+        ])  # fmt: skip
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if found.rows else "No workload was measured."
+
+
+def _time(one: Measured | None) -> str:
+    if one is None:
+        return NONE
+    return f"{milliseconds(one.median)} ({milliseconds(one.low)} to {milliseconds(one.high)})"
+
+
+def _other(row: Row, name: str) -> str:
+    if name in row.errors:
+        return "failed"
+    return milliseconds(row.value(name, "median"))
+
+
+def _ratio(row: Row) -> str:
+    if row.ratio is None:
+        return NONE
+    return f"**{times(row.ratio)}** ({_safe(row.best_peer)})" if row.best_peer else f"**{times(row.ratio)}**"
+
+
+def _rate(one: Measured | None) -> str:
+    if one is None or one.gflops is None:
+        return NONE
+    return figure(one.gflops) if one.share is None else f"{figure(one.gflops)} ({percent(one.share)})"
+
+
+def _list(title: str, items: list[str]) -> str:
+    return "\n".join([f"**{title}**", "", *(f"- {item}" for item in items)]) if items else ""
+
+
+def _code(text: str) -> str:
+    """A line of code, whatever backquotes stand in it."""
+    line = " ".join(text.split())
+    marks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
+    return f"{marks}{line}{marks}" if marks == "`" else f"{marks} {line} {marks}"
+
+
+def _safe(text: str) -> str:
+    """Text that Markdown, its tables and the HTML that it may carry leave as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,97 @@
+"""What the Markdown and the page say in the same words: the summary, the machine, how it was measured.
+
+Apart so that both say the same. Plain text: each escapes it in its own manner.
+"""
+
+from collections.abc import Mapping
+
+from tinynet.bench.report.reading import Reading, text
+from tinynet.bench.report.units import NONE, figure, times
+from tinynet.explain.notation import counted
+
+HOW = [
+    "A step is one update of the weights from one batch: forward pass, loss, backward pass, plain gradient descent, in"
+    " float32. Every contender computes the same network at the same sizes.",
+    "Each contender ran in a process of its own and they took turns, in rounds, with a pause before each turn, so that"
+    " neither a slow moment of the machine nor another's waiting threads falls on one of them alone.",
+    "A time is the median of the rounds; the quartiles beside it hold the middle half of them. The first call, which"
+    " compiles or records, and the warm-up are not in it; they are given apart.",
+    "Best peer / tinynet is the fastest peer's median over that of tinynet on NumPy: above 1 tinynet is faster. Replay"
+    " / floor is tinynet's median over that of the same NumPy calls written by hand: 1 would be no cost at all.",
+    "GFLOP/s counts the matrix products of a step, 2·m·n·k each, forward and backward. Its share is of the rate at"
+    " which this machine multiplies two 1024 × 1024 matrices on all its threads (GEMM).",
+    "Memory is the most that a step held beyond what the process held with the library loaded, in MB.",
+]
+
+
+def summary(found: Reading) -> str:
+    """In a few sentences: on how many workloads tinynet is faster, level, slower, and how far from its floor."""
+    said = ["The run was interrupted: what follows is what was measured until then."] if found.interrupted else []
+    judged = {row.name: row for row in found.rows if row.ratio is not None}
+    if not judged:
+        said.append("No peer was measured beside tinynet on NumPy, so there is no ratio to tell.")
+    else:
+        groups = {v: [row for row in judged.values() if row.verdict == v] for v in ("faster", "level", "slower")}
+        said.append(
+            f"Of {counted(len(judged), 'workload')} with a peer to compare with, tinynet on NumPy is faster than the"
+            f" fastest peer on {len(groups['faster'])}"
+            + (f", level with it (the quartiles overlap) on {len(groups['level'])}" if groups["level"] else "")
+            + f", slower on {len(groups['slower'])}"
+            + (
+                f" ({', '.join(f'{row.name} {times(row.ratio)}' for row in groups['slower'])})"
+                if groups["slower"]
+                else ""
+            )
+            + "."
+        )
+        best = max(judged.values(), key=lambda row: row.ratio or 0)
+        worst = min(judged.values(), key=lambda row: row.ratio or 0)
+        if best is not worst:
+            said.append(
+                f"The ratio best peer / tinynet goes from {times(worst.ratio)} ({worst.name}) to {times(best.ratio)}"
+                f" ({best.name})."
+            )
+    floors = [row for row in found.rows if row.floor_ratio is not None]
+    if floors:
+        most = max(floors, key=lambda row: row.floor_ratio or 0)
+        said.append(
+            f"Beside NumPy written by hand, tinynet takes at most {times(most.floor_ratio)} its time ({most.name})."
+        )
+    return " ".join(said)
+
+
+def machine(found: Reading) -> str:
+    """The machine in a line."""
+    facts = found.machine
+    memory = facts.get("memory_gb")
+    parts = [
+        text(facts.get("processor")),
+        counted(facts["cores"], "core") if isinstance(facts.get("cores"), int) else "",
+        f"{figure(memory)} GB of memory" if isinstance(memory, int | float) else "",
+        text(facts.get("system")),
+        blas(found),
+        ", ".join(f"GEMM on {name} {figure(rate)} GFLOP/s" for name, rate in found.gemm.items()),
+        gpu(found),
+    ]
+    return ", ".join(filter(None, parts)) or NONE
+
+
+def blas(found: Reading) -> str:
+    """The library of matrix products and which of its kernels ran."""
+    name, kernels = (text(found.machine.get(key)) for key in ("blas", "blas_kernels"))
+    return f"{name} ({kernels} kernels)" if name and kernels else name
+
+
+def gpu(found: Reading) -> str:
+    """The GPU, if there is one."""
+    facts = found.machine.get("gpu")
+    if not isinstance(facts, Mapping):
+        return text(facts) or "no GPU"
+    return "GPU: " + ", ".join(
+        f"{str(key).replace('_', ' ')} {value}" for key, value in facts.items() if value is not None
+    )
+
+
+def versions(found: Reading) -> str:
+    """Each library with its version."""
+    return ", ".join(f"{name} {version}" for name, version in found.versions.items()) or NONE
