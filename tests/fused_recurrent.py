@@ -8,14 +8,15 @@ from support import Arguments, seeds, smooth
 
 
 @st.composite
-def recurrences(draw: Any, gates: int, parts: int = 1, bias: bool = False, **params: Any) -> Arguments:
-    """(T, B, gates · H) sums, the parts of the state, recurrent weights, perhaps a bias, perhaps a mask."""
-    steps, batch, hidden = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+def recurrences(draw: Any, gates: int, parts: int = 1, biases: int = 1, **params: Any) -> Arguments:
+    """(T, B, I) inputs, the parts of the state, both weights, perhaps biases, perhaps a mask."""
+    steps, batch, hidden, inputs = draw(st.integers(1, 4)), *(draw(st.integers(1, 3)) for _ in range(3))
     random = np.random.default_rng(draw(seeds))
-    arrays = [smooth(random, (steps, batch, gates * hidden))]
+    arrays = [smooth(random, (steps, batch, inputs))]
     arrays += [smooth(random, (batch, hidden)) for _ in range(parts)]
-    arrays += [smooth(random, (gates * hidden, hidden))]
-    arrays += [smooth(random, (gates * hidden,)) if draw(st.booleans()) else None] * bias
+    arrays += [smooth(random, (gates * hidden, width)) for width in (inputs, hidden)]
+    biased = draw(st.booleans())
+    arrays += [smooth(random, (gates * hidden,)) if biased else None for _ in range(biases)]
     lengths = random.integers(1, steps + 1, batch)
     mask = (np.arange(steps)[:, None] < lengths)[..., None]
     order = slice(None, None, draw(st.sampled_from([1, -1])))  # backwards the padding comes first
@@ -35,6 +36,6 @@ def lookups(draw: Any) -> Arguments:
 SAMPLERS = {
     "rnn": recurrences(1, nonlinearity=st.sampled_from(["tanh", "relu"])),
     "lstm": recurrences(4, parts=2),
-    "gru": recurrences(3, bias=True),
+    "gru": recurrences(3, biases=2),
     "embedding": lookups(),
 }

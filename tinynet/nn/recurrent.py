@@ -1,8 +1,8 @@
 """RNN, LSTM, GRU: a step of ``cells.py`` repeated along sequences, in layers and in both directions.
 
-What does not depend on the state, W_ih x + b, is one product for all steps. The rest is a fused primitive a kind, of
-T steps, B sequences and H hidden units: ``projected`` is (T, B, gates · H), each part of the state (B, H), and, where
-sequences have lengths of their own, ``mask`` (T, B, 1) is False at padded steps, which leave the state as it was.
+A fused primitive a kind goes along all steps. With T steps, B sequences and H hidden units, ``x`` is (T, B, inputs),
+each part of the state (B, H), and, where sequences have lengths of their own, ``mask`` (T, B, 1) is False at padded
+steps, which leave the state as it was.
 """
 
 from collections.abc import Callable
@@ -21,27 +21,31 @@ from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
 
 
-def _unrolled(step: Callable[..., State], projected: Tensor, state: State, mask: Tensor | None) -> list[Tensor]:
-    """Each part of the state after every step, (T, B, H)."""
+def _unrolled(step: Callable[..., State], sums: Tensor, state: State, mask: Tensor | None) -> list[Tensor]:
+    """Each part of the state after every step, (T, B, H), from W_ih x + b at every step, (T, B, gates · H)."""
     states = []
-    for t in range(len(projected)):
-        new = step(projected[t], *state)
+    for t in range(len(sums)):
+        new = step(sums[t], *state)
         state = new if mask is None else tuple(where(mask[t], *parts) for parts in zip(new, state))
         states.append(state)
     return [stack(parts) for parts in zip(*states)]
 
 
-def _rnn(projected: Tensor, h: Tensor, w_hh: Tensor, mask: Tensor | None, nonlinearity: str) -> Tensor:
-    return _unrolled(lambda a, h: (rnn_step(a, h, w_hh, nonlinearity),), projected, (h,), mask)[0]
+def _rnn(
+    x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None, mask: Tensor | None, nonlinearity: str
+) -> Tensor:
+    return _unrolled(lambda a, h: (rnn_step(a, h, w_hh, nonlinearity),), linear(x, w_ih, b), (h,), mask)[0]
 
 
-def _lstm(projected: Tensor, h: Tensor, c: Tensor, w_hh: Tensor, mask: Tensor | None) -> Tensor:
+def _lstm(x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None, mask: Tensor | None) -> Tensor:
     """(2, T, B, H): h and c."""
-    return stack(_unrolled(lambda a, h, c: lstm_step(a, h, c, w_hh), projected, (h, c), mask))
+    return stack(_unrolled(lambda a, h, c: lstm_step(a, h, c, w_hh), linear(x, w_ih, b), (h, c), mask))
 
 
-def _gru(projected: Tensor, h: Tensor, w_hh: Tensor, b_hh: Tensor | None, mask: Tensor | None) -> Tensor:
-    return _unrolled(lambda a, h: (gru_step(a, h, w_hh, b_hh),), projected, (h,), mask)[0]
+def _gru(
+    x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None, mask: Tensor | None
+) -> Tensor:
+    return _unrolled(lambda a, h: (gru_step(a, h, w_hh, b_hh),), linear(x, w_ih, b_ih), (h,), mask)[0]
 
 
 # Back-propagation through time, from the last step to the first: one walk for all inputs but the mask, which has no
@@ -50,21 +54,24 @@ _rnn_grad, _lstm_grad, _gru_grad = (Primitive(f"{name}_grad", None) for name in 
 
 
 def _rnn_rule(
-    g: Tensor, out: Tensor, _: Tensor, h: Tensor, w_hh: Tensor, mask: Tensor | None, slopes: Tensor, nonlinearity: str
-) -> tuple[Tensor | None, ...]:
-    return *_rnn_grad(g, out, h, w_hh, mask, slopes), None
+    g: Tensor, out: Tensor, x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None, mask: Tensor | None,
+    *saved: Tensor, nonlinearity: str,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    return *_rnn_grad(g, w_ih, w_hh, mask, *saved, nonlinearity=nonlinearity), None
 
 
 def _lstm_rule(
-    g: Tensor, out: Tensor, _: Tensor, h: Tensor, c: Tensor, w_hh: Tensor, mask: Tensor | None, *saved: Tensor
-) -> tuple[Tensor | None, ...]:
-    return *_lstm_grad(g, out, h, c, w_hh, mask, *saved), None
+    g: Tensor, out: Tensor, x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None,
+    mask: Tensor | None, *saved: Tensor,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    return *_lstm_grad(g, w_ih, w_hh, mask, *saved), None
 
 
 def _gru_rule(
-    g: Tensor, out: Tensor, _: Tensor, h: Tensor, w_hh: Tensor, b: Tensor | None, mask: Tensor | None, *saved: Tensor
-) -> tuple[Tensor | None, ...]:
-    return *_gru_grad(g, out, h, w_hh, mask, *saved), None
+    g: Tensor, out: Tensor, x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None,
+    mask: Tensor | None, *saved: Tensor,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    return *_gru_grad(g, w_ih, w_hh, mask, *saved), None
 
 
 rnn = Fused("rnn", _rnn, saves=1, jointly=_rnn_rule)
@@ -213,7 +220,7 @@ class RNN(RNNBase):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
     def _run(self, x: Tensor, state: State, mask: Tensor | None, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> State:
-        return (rnn(_projected(x, w_ih, both(b_ih, b_hh)), *state, w_hh, mask, nonlinearity=self.nonlinearity),)
+        return (rnn(x, *state, w_ih, w_hh, both(b_ih, b_hh), mask, nonlinearity=self.nonlinearity),)
 
 
 class LSTM(RNNBase):
@@ -232,7 +239,7 @@ class LSTM(RNNBase):
     parts = ("h_0", "c_0")
 
     def _run(self, x: Tensor, state: State, mask: Tensor | None, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> State:
-        states = lstm(_projected(x, w_ih, both(b_ih, b_hh)), *state, w_hh, mask)
+        states = lstm(x, *state, w_ih, w_hh, both(b_ih, b_hh), mask)
         return states[0], states[1]
 
 
@@ -251,10 +258,4 @@ class GRU(RNNBase):
     gates = 3
 
     def _run(self, x: Tensor, state: State, mask: Tensor | None, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> State:
-        return (gru(_projected(x, w_ih, b_ih), *state, w_hh, b_hh, mask),)
-
-
-def _projected(x: Tensor, w_ih: Tensor, b: Tensor | None) -> Tensor:
-    """W_ih x + b for all steps at once."""
-    steps, batch, features = x.shape
-    return linear(x.reshape(steps * batch, features), w_ih, b).reshape(steps, batch, w_ih.shape[0])
+        return (gru(x, *state, w_ih, w_hh, b_ih, b_hh, mask),)
