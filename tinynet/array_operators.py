@@ -81,9 +81,8 @@ class ArrayOperators(Operators):
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape; one size may be -1."""
-        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-            shape = shape[0]
-        wanted = tuple([int(n) for n in shape])
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        wanted = tuple([int(n) for n in sizes])
         if wanted == self.shape or (wanted == (-1,) and self.ndim == 1):
             return self
         return self.apply(p.reshape, self, shape=wanted)
@@ -109,7 +108,7 @@ class ArrayOperators(Operators):
     @property
     def T(self) -> Self:
         """All dimensions in reverse order; the transpose of a matrix."""
-        return self.apply(p.transpose, self, axes=tuple(reversed(range(self.ndim))))
+        return self.apply(p.transpose, self, axes=tuple(range(self.ndim)[::-1]))
 
     @property
     def mT(self) -> Self:
@@ -249,14 +248,15 @@ class ArrayOperators(Operators):
     def __matmul__(self, other: Any) -> Self:
         """Matrix product over the last two dimensions, batched over the others; a 1-d operand is a row or a column."""
         x, y = self, self.like(other, self)
-        rows, columns = x.ndim == 1, y.ndim == 1
-        if not x.ndim or not y.ndim:
-            raise ShapeError(f"matmul needs at least one dimension on both sides; got {x.shape} @ {y.shape}. Use *.")
-        if x.shape[-1] != y.shape[0 if columns else -2]:
-            raise ShapeError(f"matmul multiplies (…, n, k) @ (…, k, m); got {x.shape} @ {y.shape}: k differs.")
-        out = self.apply(p.matmul, x.unsqueeze(0) if rows else x, y.unsqueeze(1) if columns else y)
-        out = out.squeeze(-1) if columns else out
-        return out.squeeze(-1 if columns else -2) if rows else out
+        left, right = x.shape, y.shape
+        if not left or not right:
+            raise ShapeError(f"matmul needs at least one dimension on both sides; got {left} @ {right}. Use *.")
+        row, column = len(left) == 1, len(right) == 1
+        if left[-1] != right[0 if column else -2]:
+            raise ShapeError(f"matmul multiplies (…, n, k) @ (…, k, m); got {left} @ {right}: k differs.")
+        out = self.apply(p.matmul, x.unsqueeze(0) if row else x, y.unsqueeze(1) if column else y)
+        out = out.squeeze(-1) if column else out
+        return out.squeeze(-1 if column else -2) if row else out
 
     def __rmatmul__(self, other: Any) -> Self:
         return self.like(other, self) @ self

@@ -2,7 +2,7 @@
 of said in the words of the operation."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 from tinynet.backend import Backend
 from tinynet.errors import BackendMismatch, ShapeError, TinynetError, TypeMismatch
@@ -54,11 +54,10 @@ def _no_tensor(operation: str, inputs: tuple[Any, ...]) -> TypeMismatch:
     return TypeMismatch(f"{operation} works on tensors; got {got}. Make one: Tensor(data).")
 
 
-def explain(error: Exception, kernel: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
-    """Raise what an array library complains of as an error that names the operation and its inputs; our own errors,
-    which do so already, are left to be raised as they are."""
-    if isinstance(error, TinynetError):
-        return
+def explain(error: Exception, kernel: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> NoReturn:
+    """Raise what an array library complains of as an error that names the operation and its inputs."""
+    if isinstance(error, TinynetError):  # which does so already
+        raise error
     got = ", ".join(f"{x.shape} {x.dtype}" if isinstance(x, HostExchange) else repr(x) for x in inputs)
     settings = "".join(f", {name}={value}" for name, value in params.items() if name != "out")
     into = f" into {params['out'].shape}" if "out" in params else ""

@@ -24,9 +24,11 @@ def backward_order(root: Node) -> list[Node]:
         for parent in waiting[-1]:
             if parent not in seen:
                 seen.add(parent)
-                path.append(parent)
-                waiting.append(iter(parent.parents))
-                break
+                if parent.parents:
+                    path.append(parent)
+                    waiting.append(iter(parent.parents))
+                    break
+                order.append(parent)
         else:
             waiting.pop()
             order.append(path.pop())

@@ -52,6 +52,8 @@ class HostExchange(ArrayOperators):
         Raises:
             GradientError: moving between backends while a gradient is wanted; use ``detach()`` first.
         """
+        if backend is None and dtype == self.dtype:
+            return self
         if backend in DTYPES:
             backend, dtype = None, str(backend)
         if dtype is not None and dtype not in DTYPES:

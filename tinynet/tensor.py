@@ -118,14 +118,14 @@ class Tensor(HostExchange):
             result = backend.launch(primitive.name, *arrays, **params)
         except COMPLAINTS as error:
             explain(error, primitive.name, inputs, params)
-            raise
         saved: tuple[Tensor, ...] = ()
         if isinstance(result, tuple):
             several = tuple([Tensor.of(array, backend) for array in result])
             if not primitive.differentiable:
                 return several  # a kernel that finds several gradients at once
             result, saved = result[0], several[1:]
-        out = Tensor.of(result, backend)
+        out = _new(Tensor)
+        out.data, out.backend = result, backend
         if parents:
             out.requires_grad, out.primitive, out.parents = True, primitive, parents
             out.inputs, out.params, out.saved, out.made = inputs, params, saved, _changes[0]
@@ -161,11 +161,7 @@ class Tensor(HostExchange):
         elif gradient.shape != self.shape:
             raise ShapeError(f"backward(gradient=) needs the tensor's own shape {self.shape}; got {gradient.shape}.")
         if self.backend.differentiates:
-            if create_graph:
-                raise GradientError(
-                    f"on {self.backend.name} gradients are numbers: no second derivatives. Use 'numpy'."
-                )
-            self._backward_inside(gradient)
+            self._backward_inside(gradient, create_graph)
             return
         arrived = {self: gradient}
         with switched(remember=create_graph):
@@ -174,28 +170,27 @@ class Tensor(HostExchange):
                     continue
                 if node.hooks:
                     g = node._hooked(g)
-                if node.primitive is None:
+                if (primitive := node.primitive) is None:
                     node._accumulate(g, create_graph)
                     continue
                 if node.retains_grad:
                     node.grad = g
                 if create_graph and node.saved:
                     raise GradientError(
-                        f"the fused {node.primitive.name} can be differentiated once. For second derivatives compute "
+                        f"the fused {primitive.name} can be differentiated once. For second derivatives compute "
                         "the loss inside `with tn.reference():`."
                     )
-                for x, share in node._shares(g):
+                for x, share in node._shares(primitive, g):
                     if share.data.shape != x.data.shape:
                         share = _unbroadcast(share, x.shape)
                     arrived[x] = arrived[x] + share if x in arrived else share
 
-    def _shares(self, g: "Tensor") -> Iterator[tuple["Tensor", "Tensor"]]:
-        """Each input that wants a gradient and, by the rules of the operation that made this tensor, its share of g."""
-        primitive, inputs = self.primitive, self.inputs
-        assert primitive is not None
+    def _shares(self, primitive: Primitive, g: "Tensor") -> Iterator[tuple["Tensor", "Tensor"]]:
+        """Each input that wants a gradient and its share of g, by the rules of the operation that made this tensor."""
+        given = (g, self, *self.inputs, *self.saved)
         try:
-            jointly = primitive.jointly and primitive.jointly(g, self, *inputs, *self.saved, **self.params)
-            for i, x in enumerate(inputs):
+            jointly = primitive.jointly and primitive.jointly(*given, **self.params)
+            for i, x in enumerate(self.inputs):
                 if not isinstance(x, Tensor):
                     continue
                 if x.changed > self.made:
@@ -205,7 +200,7 @@ class Tensor(HostExchange):
                     )
                 if x.requires_grad:
                     rule = None if jointly else primitive.rule(i)
-                    share = rule(g, self, *inputs, *self.saved, **self.params) if rule else jointly and jointly[i]
+                    share = rule(*given, **self.params) if rule else jointly and jointly[i]
                     if share is not None:
                         yield x, share
         except (ArithmeticError, ValueError) as error:  # from a plain number among the inputs, as in (-2.0) ** x
@@ -213,8 +208,10 @@ class Tensor(HostExchange):
                 raise
             raise DomainError(f"{primitive.name} has no slope there: {error}. Keep its input in its domain.") from error
 
-    def _backward_inside(self, gradient: "Tensor") -> None:
+    def _backward_inside(self, gradient: "Tensor", create_graph: bool) -> None:
         """Backward where arrays differentiate themselves: only leaves and watched tensors are asked for."""
+        if create_graph:
+            raise GradientError(f"on {self.backend.name} gradients are numbers: no second derivatives. Use 'numpy'.")
         wanted = [x for x in backward_order(self) if x.primitive is None or x.retains_grad or x.hooks]
         for x in wanted:
             if x.primitive is not None and x.primitive.name in VIEWS:
@@ -225,8 +222,7 @@ class Tensor(HostExchange):
         found = self.backend.gradients(self.data, gradient.data, [x.data for x in wanted])
         with no_grad():
             for x, array in zip(wanted, found):
-                arrived = Tensor.of(array, self.backend)
-                g = x._hooked(arrived)
+                g = x._hooked(arrived := Tensor.of(array, self.backend))
                 if g is not arrived and x.primitive is not None:
                     raise GradientError(f"on {self.backend.name} a hook inside the graph may not replace the gradient.")
                 if x.primitive is None:
@@ -300,7 +296,6 @@ class Tensor(HostExchange):
             self.backend.launch(kernel, *arrays, out=self.data)
         except COMPLAINTS as error:
             explain(error, kernel, inputs, {"out": self.data})
-            raise
         self.overwritten()
         return self
 
@@ -312,10 +307,8 @@ class Tensor(HostExchange):
 
 def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The gradient of an input that was broadcast: what went to many places is added up. The one place that does it."""
-    if g.shape == shape:
-        return g
     new = g.ndim - len(shape)
-    repeated = tuple(i for i in range(g.ndim) if i < new or (shape[i - new] == 1 and g.shape[i] != 1))
+    repeated = tuple([i for i, n in enumerate(g.shape) if i < new or n != shape[i - new]])
     return Tensor.apply(p.sum, g, axis=repeated).reshape(shape)
 
 

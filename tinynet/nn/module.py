@@ -78,12 +78,12 @@ class Module:
         given = [x if isinstance(x, Tensor) else self._admit(x) for x in inputs]
         if given and given[0] is None and not any(True for _ in self.children()):
             raise TypeMismatch(f"{self.described()} needs a tensor; got NoneType. Does what is before it return one?")
-        if mode.anomaly and (self.own_parameters() or not any(True for _ in self.children())):
+        if (anomaly := mode.anomaly) and (self.own_parameters() or not any(True for _ in self.children())):
             examine(self.described(), "its input", given)
         output = self.forward(*given, **options)
         if self._forward_hooks or self._gradient_hooks:
             output = self._run_hooks(inputs, output)
-        if mode.anomaly:
+        if anomaly:
             examine(self.described(), "its output", output)
             watch_gradient(self.described(), output)
         return output
@@ -118,7 +118,7 @@ class Module:
 
     def children(self) -> Iterator["Module"]:
         """The modules directly inside."""
-        return (part for _, part in self.named_children())
+        return (part for part in vars(self).values() if isinstance(part, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """This module and all inside it, each by its dotted name."""
