@@ -1,147 +1,78 @@
-"""What networks that people learn on cost to train: each workload once, for tinynet and PyTorch alike.
+"""The workloads by their names, and the notation for other sizes of the same families.
 
-The two share their names, so one definition serves both: a workload is built from a library's ``nn``, ``functional``
-and ``optim``. A step is forward, loss, backward and a plain SGD update, in float32.
+mlp:784-256-10@128       FAMILY:SIZES@BATCH
+lstm:65-32-256x64@32     FAMILY:SIZESxLENGTH@BATCH
+mlp-512@64               a workload that has a name, with another batch
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+import re
 
-import numpy as np
+from tinynet.bench.families import FAMILIES
+from tinynet.bench.workload import Workload
+from tinynet.errors import ArgumentError, did_you_mean
 
-
-@dataclass(frozen=True)
-class Library:
-    """Where layers, functions and update rules come from, and how an array becomes a tensor."""
-
-    name: str
-    nn: Any
-    functional: Any
-    optim: Any
-    tensor: Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A model and a batch.
-
-    Attributes:
-        model: builds the model from a Library.
-        batch: draws (x, y) as NumPy arrays.
-    """
-
-    model: Callable[[Library], Any]
-    batch: Callable[[np.random.Generator], tuple[Any, Any]]
-
-    def step(self, library: Library) -> Callable[[Any, Any], Any]:
-        """A training step, to be called with tensors of the library."""
-        model, loss = self.model(library), library.nn.CrossEntropyLoss()
-        optimizer = library.optim.SGD(model.parameters(), lr=0.01)
-
-        def step(x: Any, y: Any) -> Any:
-            optimizer.zero_grad()
-            logits = model(x)
-            cost = loss(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
-            cost.backward()
-            optimizer.step()
-            return cost
-
-        return step
-
-
-def mlp(*sizes: int) -> Callable[[Library], Any]:
-    """Dense layers with ReLU between them."""
-
-    def model(library: Library) -> Any:
-        nn, layers = library.nn, []
-        for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        return nn.Sequential(*layers[:-1])
-
-    return model
-
-
-def cnn(library: Library) -> Any:
-    """The network of Nielsen's chapter 6 with two convolutions."""
-    nn = library.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 40, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(640, 100), nn.ReLU(), nn.Linear(100, 10),
-    )  # fmt: skip
-
-
-def recurrent(kind: str, vocabulary: int = 65) -> Callable[[Library], Any]:
-    """Characters, a recurrent layer over them, and logits at every step."""
-
-    def model(library: Library) -> Any:
-        nn = library.nn
-
-        class Characters(nn.Module):  # type: ignore[misc, name-defined]
-            def __init__(self) -> None:
-                super().__init__()
-                self.embedding = nn.Embedding(vocabulary, 32)
-                self.layer = getattr(nn, kind)(32, 128, batch_first=True)
-                self.head = nn.Linear(128, vocabulary)
-
-            def forward(self, x: Any) -> Any:
-                return self.head(self.layer(self.embedding(x))[0])
-
-        return Characters()
-
-    return model
-
-
-def gpt(library: Library, vocabulary: int = 65, width: int = 128, heads: int = 4, layers: int = 4) -> Any:
-    """A small GPT: pre-norm blocks of causal attention and a network four times as wide inside."""
-    nn, functional = library.nn, library.functional
-
-    class Block(nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.inward, self.outward = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-        def forward(self, x: Any) -> Any:
-            batch, length, _ = x.shape
-            parts = self.inward(self.before(x)).reshape(batch, length, 3, heads, width // heads)
-            q, k, v = parts.permute(2, 0, 3, 1, 4)
-            seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.outward(seen.permute(0, 2, 1, 3).reshape(batch, length, width))
-            return x + self.network(self.between(x))
-
-    return nn.Sequential(
-        nn.Embedding(vocabulary, width), *[Block() for _ in range(layers)], nn.LayerNorm(width),
-        nn.Linear(width, vocabulary),
-    )  # fmt: skip
-
-
-def names(library: Library) -> Any:
-    """makemore's network: three characters of 10 numbers each, 200 tanh units, 27 logits."""
-    nn = library.nn
-    return nn.Sequential(nn.Embedding(27, 10), nn.Flatten(), nn.Linear(30, 200), nn.Tanh(), nn.Linear(200, 27))
-
-
-def images(batch: int, *shape: int) -> Callable[[np.random.Generator], tuple[Any, Any]]:
-    """Pixels in [0, 1), and one of ten classes each."""
-    return lambda random: (random.random((batch, *shape), np.float32), random.integers(0, 10, batch))
-
-
-def tokens(batch: int, length: int, count: int, answers: int | None = None) -> Callable[[np.random.Generator], Any]:
-    """Token numbers, and the next of each; or one answer an example."""
-    after = (batch, length) if answers is None else (batch,)
-    return lambda random: (random.integers(0, count, (batch, length)), random.integers(0, count, after))
-
-
-WORKLOADS = {
-    "mlp-3b1b": Workload(mlp(784, 16, 16, 10), images(32, 784)),
-    "mlp-nielsen": Workload(mlp(784, 30, 10), images(10, 784)),
-    "mlp-512": Workload(mlp(784, 512, 512, 10), images(256, 784)),
-    "cnn-nielsen": Workload(cnn, images(64, 1, 28, 28)),
-    "rnn-char": Workload(recurrent("RNN"), tokens(32, 64, 65)),
-    "lstm-char": Workload(recurrent("LSTM"), tokens(32, 64, 65)),
-    "gpt-nano": Workload(gpt, tokens(12, 64, 65)),
-    "names-mlp": Workload(names, tokens(32, 3, 27, answers=1)),
+NAMED = {
+    "mlp-3b1b": "mlp:784-16-16-10@32",
+    "mlp-nielsen": "mlp:784-30-10@10",
+    "mlp-512": "mlp:784-512-512-10@256",
+    "cnn-nielsen": "cnn:28-20-40-100-10@64",
+    "rnn-char": "rnn:65-32-128x64@32",
+    "lstm-char": "lstm:65-32-128x64@32",
+    "gpt-nano": "gpt:65-128-4-4x64@12",
+    "names-mlp": "names:27-10-200x3@32",
+    "moons": "moons:16-16@100",
 }
+QUICK = {  # every family, as small as it goes
+    "mlp-quick": "mlp:16-8-4@4",
+    "cnn-quick": "cnn:16-2-3-4-3@2",
+    "rnn-quick": "rnn:7-3-4x3@2",
+    "lstm-quick": "lstm:7-3-4x3@2",
+    "gpt-quick": "gpt:7-8-2-1x4@2",
+    "names-quick": "names:7-3-4x3@2",
+    "moons-quick": "moons:4@8",
+}
+BATCH = {"mlp": 32, "cnn": 64, "rnn": 32, "lstm": 32, "gpt": 12, "names": 32, "moons": 100}
+LENGTH = {"rnn": 64, "lstm": 64, "gpt": 64, "names": 3}
+MOST = 10**9  # parameters: 4 GB of them
+NOTATION = re.compile(r"(?P<family>[a-z]+):(?P<sizes>\d+(-\d+)*)(x(?P<length>\d+))?(@(?P<batch>\d+))?")
+
+
+def read(text: str) -> Workload:
+    """The workload of that name or in that notation.
+
+    Raises:
+        ArgumentError: there is no such name or family, or its sizes make no network.
+    """
+    name, _, batch = text.partition("@")
+    written = NAMED.get(name) or QUICK.get(name)
+    if written:
+        return _sized(text, f"{written.partition('@')[0]}@{batch}" if batch else written)
+    return _sized(text, text)
+
+
+def _sized(name: str, written: str) -> Workload:
+    found = NOTATION.fullmatch(written)
+    if not found:
+        known = [*NAMED, *FAMILIES]
+        raise ArgumentError(
+            f"there is no workload {name!r}{did_you_mean(name.partition(':')[0], known)} Choose from "
+            f"{', '.join(NAMED)}, or write FAMILY:SIZES, such as mlp:784-256-10@128 or lstm:65-32-256x64@32."
+        )
+    family, sizes = found["family"], tuple(map(int, found["sizes"].split("-")))
+    if family not in FAMILIES:
+        raise ArgumentError(
+            f"{name}: there is no family {family!r}{did_you_mean(family, FAMILIES)} Choose from {', '.join(FAMILIES)}."
+        )
+    if found["length"] and family not in LENGTH:
+        raise ArgumentError(f"{name}: {family} has no sequences; leave x{found['length']} out.")
+    length = int(found["length"] or LENGTH[family]) if family in LENGTH else 0
+    batch = int(found["batch"] or BATCH[family])
+    if not all(sizes) or batch < 1 or found["length"] == "0":
+        raise ArgumentError(f"{name}: sizes, length and batch are at least 1.")
+    workload = FAMILIES[family](name, sizes, length, batch)
+    if workload.parameters > MOST:
+        raise ArgumentError(f"{name}: {workload.parameters:,} parameters; at most {MOST:,} are measured.")
+    return workload
+
+
+WORKLOADS: dict[str, Workload] = {name: read(name) for name in NAMED}

@@ -22,6 +22,7 @@ COMMANDS = {
     "parity": "run one network on several backends and compare every gradient",
     "reproduce": "run published results again, and print published | reached | command",
     "tasks": "small worked models: boxes, outlines, steering, text, forecasts",
+    "bench": "time a training step, beside other libraries",
     "data": "list the data sets, or show one",
     "backends": "list the engines, and say which can run here",
 }

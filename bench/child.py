@@ -1,0 +1,90 @@
+"""What happens in a contender's own process: it is asked to import, to make a step, to take some, and answers in JSON.
+
+A request and its answer are a line each. Standard library only until the library that is measured has been imported.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from tinynet.bench import memory
+from tinynet.bench.contenders import BY_NAME, Step
+
+WARM_UP = 0.25  # seconds of steps before any is measured
+SLOW = 1.0  # seconds; a step that takes longer warms up in one
+
+
+class Child:
+    """One contender, and the step that it is about to take."""
+
+    step: Step
+    base: float | None
+
+    def imports(self, contender: str) -> dict[str, Any]:
+        """Import the library and set it up; its memory counts from here on."""
+        home, _, self.function = BY_NAME[contender].home.partition(":")
+        began = time.perf_counter()
+        self.module = importlib.import_module(home)
+        took = time.perf_counter() - began
+        self.module.touch()
+        self.base = memory.resident()
+        return {"import_s": took}
+
+    def make(self, workload: str) -> dict[str, Any]:
+        """Make the step of a workload, take it once, and warm it up."""
+        from tinynet.bench.workloads import read
+
+        made = getattr(self.module, self.function)(read(workload))
+        if made is None:
+            return {"has": False}
+        self.step = made
+        first = self._time(1)
+        count, began = 0, time.perf_counter()
+        while count < 3 or time.perf_counter() - began < WARM_UP:
+            took = self._time(1)
+            count += 1
+            if took > SLOW:
+                break
+        return {"has": True, "first_call_s": first, "step_s": took, "note": self.step.note()}
+
+    def turn(self, repeats: int, ahead: int) -> dict[str, Any]:
+        """Seconds a step, over some of them; the steps ahead wake threads and caches and are not counted."""
+        for _ in range(ahead):
+            self.step.run()
+        return {"seconds": self._time(repeats) / repeats}
+
+    def memory(self, repeats: int) -> dict[str, Any]:
+        """Megabytes that some steps need at most, above what the library alone held."""
+        reset = memory.forget()
+        self._time(repeats)
+        peak = memory.peak()
+        if not reset or peak is None or self.base is None:
+            return {"memory_mb": None, "why": memory.ELSEWHERE}
+        return {"memory_mb": max(peak - self.base, 0.0)}
+
+    def _time(self, repeats: int) -> float:
+        run = self.step.run
+        began = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    """Answer until the other side closes its end; what the library itself prints goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    child = Child()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(child, request.pop("do"))(**request)
+        except Exception as error:  # whatever a library raises is its result
+            words = str(error).strip().splitlines() or [""]
+            answer = {"error": f"{type(error).__name__}: {words[0]}" if words[0] else type(error).__name__}
+        print(json.dumps(answer), file=answers, flush=True)

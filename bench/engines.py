@@ -1,0 +1,82 @@
+"""tinynet's own ways to take a training step: recorded on NumPy, eager, on Values, on a GPU; and the floor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinynet as tn
+from tinynet import Tensor, nn, optim
+from tinynet.bench.contenders import Step
+from tinynet.bench.workload import Library, Workload
+from tinynet.errors import ArgumentError
+
+LIBRARY = Library("tinynet", nn, nn.functional, optim, Tensor)
+BEARABLE = 3.0  # seconds a step
+NODE = 1e-6  # seconds that a Value takes, made and differentiated
+
+
+def touch() -> None:
+    """Set NumPy's threads and memory up, with a tiny product."""
+    _ = np.ones((64, 64), np.float32) @ np.ones((64, 64), np.float32)
+
+
+def numpy(workload: Workload) -> Step:
+    """The step recorded and replayed; with as many threads as the measurement on the first steps finds best."""
+    return _recorded(workload, "numpy")
+
+
+def numpy_eager(workload: Workload) -> Step:
+    """The step operation by operation."""
+    model, step, given = _parts(workload, "numpy")
+    return Step(lambda: step(*given), lambda: _weights(model))
+
+
+def scalar(workload: Workload) -> Step:
+    """The step on Values.
+
+    Raises:
+        ArgumentError: it would take longer than anyone waits; the estimate is a microsecond for each operation of the
+            forward pass, a third of all.
+    """
+    expected = workload.flop / 3 * NODE
+    if expected > BEARABLE:
+        raise ArgumentError(f"left out: on Values a step of {workload.name} would take about {expected:.0f} s.")
+    model, step, given = _parts(workload, "scalar")
+    return Step(lambda: step(*given), lambda: _weights(model))
+
+
+def cupy(workload: Workload) -> Step:
+    """The step recorded and replayed on a GPU; reading the loss waits for it."""
+    taken = _recorded(workload, "cupy")
+    return taken._replace(run=lambda: taken.run().item())
+
+
+def floor(workload: Workload) -> Step | None:
+    """The same NumPy calls written out by hand, where there is such a step of the workload's family."""
+    import importlib
+
+    x, y = workload.given()
+    step = importlib.import_module("tinynet.bench.floors").step(workload, x, y)
+    return None if step is None else Step(step, dict)
+
+
+def _recorded(workload: Workload, backend: str) -> Step:
+    model, step, given = _parts(workload, backend)
+    recorded = tn.capture(step)
+    return Step(
+        lambda: recorded(*given), lambda: _weights(model), lambda: f"{len(recorded.program or [])} calls a step"
+    )
+
+
+def _parts(workload: Workload, backend: str) -> tuple[Any, Callable[..., Any], tuple[Tensor, Tensor]]:
+    """The model with the workload's weights, its step, and the batch."""
+    model = workload.model(LIBRARY)
+    model.load_state_dict(workload.weights())
+    model.to(backend)
+    x, y = (Tensor(part, backend=backend) for part in workload.given())
+    return model, workload.step(LIBRARY, model), (x, y)
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    return dict(model.state_dict())

@@ -1,0 +1,140 @@
+"""The machine that a figure was measured on: processor, memory, system, versions, and how fast it multiplies matrices.
+
+The rate of float32 matrix products is what GFLOP/s of a training step are held against.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet import __version__
+from tinynet.bench.process import command
+from tinynet.errors import TinynetError
+from tinynet.registry import backends, get_backend
+
+SIDE = 1024  # of the two square matrices
+PACKAGES = (
+    "numpy",
+    "torch",
+    "jax",
+    "jaxlib",
+    "scikit-learn",
+    "micrograd",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "threadpoolctl",
+)
+ONE = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+
+
+def machine(seconds: float = 1.0) -> dict[str, Any]:
+    """What the report says of this machine; the matrix products take about twice ``seconds``."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "memory_gb": _memory(),
+        "system": f"{platform.system()} {platform.release()}",
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "blas_kernels": _kernels(),
+        "gemm_gflops": {"one thread": _rate_apart(seconds, **ONE), "all threads": _rate_apart(seconds)},
+        "gpu": _gpu(seconds),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, tinynet and everything that takes part, where it is installed."""
+    found = {"tinynet": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def rate(seconds: float, product: Any = None) -> float:
+    """GFLOP/s of float32 (1024, 1024) @ (1024, 1024): the best of as many as fit into the time.
+
+    Args:
+        product: computes it once and waits for it, where that is not NumPy.
+    """
+    if product is None:
+        x, y = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
+        out = np.empty_like(x)
+
+        def product() -> None:
+            np.matmul(x, y, out=out)
+
+    product()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < end:
+        began = time.perf_counter()
+        product()
+        best = min(best, time.perf_counter() - began)
+    return 2 * SIDE**3 / best / 1e9
+
+
+def _rate_apart(seconds: float, **environment: str) -> float:
+    """The rate in a process of its own: how many threads BLAS has is settled when it is loaded."""
+    code = f"from tinynet.bench.machine import rate; print(rate({seconds}))"
+    done = subprocess.run(**command(code, **environment), capture_output=True, text=True)
+    if done.returncode:
+        raise TinynetError(f"Measuring the matrix product: {done.stderr.strip().splitlines()[-1]}.")
+    return float(done.stdout)
+
+
+def _gpu(seconds: float) -> dict[str, Any] | None:
+    """The GPU's name and rate, where the cupy backend can run."""
+    if not backends()["cupy"].usable:
+        return None
+    backend = get_backend("cupy")
+    x = backend.array(np.ones((SIDE, SIDE), np.float32))
+    corner = backend.launch("getitem", x, index=(0, 0)) if "getitem" in backend.kernels else x
+    del corner
+
+    def product() -> None:
+        out = backend.launch("matmul", x, x)
+        backend.numpy(out[:1, :1])  # waits
+
+    return {"name": getattr(backend, "device_name", lambda: "GPU")(), "gemm_gflops": rate(seconds, product)}
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> float:
+    """Gigabytes (10⁹ bytes) of main memory; 0 where that cannot be asked."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (AttributeError, ValueError, OSError):
+        return 0.0
+
+
+def _kernels() -> str | None:
+    """Which of its kernels BLAS has chosen for this processor; None where threadpoolctl is not installed."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return None
+    for pool in threadpool_info():
+        if pool.get("user_api") == "blas":
+            return str(pool.get("architecture", "unknown"))
+    return None

@@ -1,0 +1,46 @@
+"""JAX: the whole step one compiled function of parameters and batch, which hands its parameters' memory on."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tinynet.bench.contenders import Step
+from tinynet.bench.peers.jax_models import MODELS
+from tinynet.bench.workload import Workload
+
+
+def touch() -> None:
+    """Set JAX's threads and memory up, with a tiny product."""
+    (jnp.ones((64, 64)) @ jnp.ones((64, 64))).block_until_ready()
+
+
+def make(workload: Workload) -> Step:
+    """The step; the first call compiles it."""
+    forward = MODELS[workload.family](workload)
+    x, y = map(jnp.asarray, workload.given())
+    held = {"parameters": {name: jnp.asarray(array) for name, array in workload.weights().items()}}
+    rate, decay = workload.learning_rate, workload.weight_decay
+    cost = _hinge if workload.family == "moons" else _entropy
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(parameters: Any, x: Any, y: Any) -> Any:
+        loss, gradients = jax.value_and_grad(lambda p: cost(forward(p, x), y))(parameters)
+        return jax.tree.map(lambda p, g: p - rate * (g + decay * p), parameters, gradients), loss
+
+    def run() -> Any:
+        held["parameters"], loss = step(held["parameters"], x, y)
+        jax.block_until_ready(held["parameters"])
+        return loss
+
+    return Step(run, lambda: dict(held["parameters"]))
+
+
+def _entropy(logits: Any, y: Any) -> Any:
+    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], axis=-1)
+    return -chosen.mean()
+
+
+def _hinge(scores: Any, sides: Any) -> Any:
+    return jax.nn.relu(1 - sides * scores.reshape(-1)).mean()

@@ -1,0 +1,159 @@
+"""``tinynet bench``: how long a training step takes, here and with other libraries."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from tinynet import registry
+from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender
+from tinynet.bench.contest import Contest
+from tinynet.bench.result import Result, written
+from tinynet.bench.workload import Workload
+from tinynet.bench.workloads import NAMED, QUICK, read
+from tinynet.cli.parser import Parser, UsageError, number
+from tinynet.errors import ArgumentError, did_you_mean
+from tinynet.files import ready_folder, write_bytes
+
+DONE, INTERRUPTED = 0, 130
+DEFAULT = [name for name in NAMED if name != "moons"]
+EXAMPLE = """\
+  tinynet bench                                            numpy beside every library that is installed, minutes
+  tinynet bench --peers torch,jax --report bench.html
+  tinynet bench --workloads mlp-512@64,lstm:65-32-256x64@32 --peers torch
+  tinynet bench --backends scalar --peers micrograd --workloads moons
+  tinynet bench --json new.json --compare old.json         what has moved since
+  tinynet bench --quick                                    every family, tiny, in seconds
+
+workloads: {named}
+  FAMILY:SIZES@BATCH or FAMILY:SIZESxLENGTH@BATCH has other sizes, NAME@BATCH another batch:
+  mlp:784-256-10@128             units of each layer
+  cnn:28-20-40-100-10@64         image side, channels of two 5×5 convolutions, dense units, classes
+  rnn:65-32-128x64@32, lstm:…    vocabulary, embedding, hidden units; steps
+  gpt:65-128-4-4x64@12           vocabulary, width, heads, layers; context
+  names:27-10-200x3@32           vocabulary, embedding, tanh units; characters
+  moons:16-16@100                hidden units of micrograd's demo"""
+
+
+def parser() -> Parser:
+    """The options."""
+    p = Parser(
+        "bench",
+        "[options]",
+        "Time a training step (forward, loss, backward, plain SGD, float32) of each workload: tinynet's backends\n"
+        "and other libraries, each in a process of its own, in turn. Medians of up to 11 rounds; import and first call\n"
+        "apart.",
+        EXAMPLE.format(named=", ".join(NAMED)),
+    )
+    p.add_argument("--backends", default="numpy", metavar="A,B", help="scalar, numpy, cupy (default: numpy)")
+    p.add_argument(
+        "--peers",
+        metavar="A,B",
+        help=f"{', '.join(PEER_WORDS)}, all or none (default: the installed ones; with --quick none)",
+    )
+    p.add_argument("--workloads", metavar="A,B", help="names or sizes, see below (default: all but moons)")
+    p.add_argument(
+        "--seconds", type=number(float, above=True), metavar="S",
+        help="of measuring a workload, imports and first calls on top (default: 10; with --quick 0.1)",
+    )  # fmt: skip
+    p.add_argument("--quick", action="store_true", help="tiny sizes, a smoke run: its figures mean nothing")
+    p.add_argument("--report", type=Path, metavar="PATH", help="write a page with pictures (.html)")
+    p.add_argument("--json", type=Path, metavar="PATH", help="write every figure as JSON, for --compare")
+    p.add_argument("--markdown", type=Path, metavar="PATH", help="write the table as Markdown")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a row a workload, and write what was asked for."""
+    workloads = _workloads(args)
+    contenders = [(c, c.why_absent()) for c in _contenders(args)]
+    for path in filter(None, (args.report, args.json, args.markdown)):
+        _ready(path)
+    present = [c for c, why in contenders if why is None]
+    seconds = args.seconds or (0.1 if args.quick else 10.0)
+    say = _progress(args.quiet)
+    say("matrix products")
+    result = Result(shlex.join(["tinynet", "bench", *args.words]), contenders, 0.1 if args.quick else 1.0)
+    for c, why in contenders:
+        if why is not None:
+            print(f"absent: {c.name}: {why}")
+    interrupted = False
+    print(_row("workload", ["ms a step:", *[c.name for c in present], "best peer / tinynet"]))
+    for workload in workloads:
+        contest = Contest(workload, present, seconds, say)
+        try:
+            contest.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        say("")
+        part = result.add(workload, contest.entries)
+        print(_line(part, present), flush=True)
+        if interrupted:
+            break
+    found = result.finish(interrupted)
+    _write(args, found)
+    if interrupted:
+        print("tinynet: interrupted; what was measured so far is kept.", file=sys.stderr)
+    return INTERRUPTED if interrupted else DONE
+
+
+def _workloads(args: argparse.Namespace) -> list[Workload]:
+    names = args.workloads.split(",") if args.workloads else list(QUICK) if args.quick else DEFAULT
+    try:
+        return [read(name.strip()) for name in names]
+    except ArgumentError as error:
+        raise UsageError(str(error)) from None
+
+
+def _contenders(args: argparse.Namespace) -> list[Contender]:
+    """Who was asked for: the backends, the peers, and the floor under numpy."""
+    peers = args.peers or ("none" if args.quick else "all")
+    asked = {word.strip() for word in args.backends.split(",")}
+    others = PEER_WORDS if peers == "all" else [] if peers == "none" else [w.strip() for w in peers.split(",")]
+    for what, words, known in (("backend", asked, list(registry.BUILT_IN)), ("peer", others, PEER_WORDS)):
+        for word in words:
+            if word not in known:
+                raise UsageError(
+                    f"there is no {what} {word!r}{did_you_mean(word, known)} Choose from {', '.join(known)}."
+                )
+    if "numpy" in asked:
+        asked.add("floor")
+    return [c for c in CONTENDERS if {*asked, *others} & set(c.words)]
+
+
+def _ready(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it.")
+    ready_folder(path.parent)
+
+
+def _write(args: argparse.Namespace, found: dict[str, Any]) -> None:
+    from tinynet.bench import report
+
+    if args.json:
+        print(f"Saved {write_bytes(args.json, written(found))}.")
+    if args.markdown:
+        print(f"Saved {write_bytes(args.markdown, report.markdown(found).encode())}.")
+    if args.report:
+        print(f"Saved {write_bytes(args.report, report.page(found).encode())}.")
+
+
+def _progress(quiet: bool) -> Any:
+    """What is being done, on one line of a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        return lambda text: None
+    return lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _line(part: dict[str, Any], present: list[Contender]) -> str:
+    cells = []
+    for contender in present:
+        result = part["results"].get(contender.name)
+        cells.append("–" if result is None else "failed" if "error" in result else f"{result['median_s'] * 1e3:.3f}")
+    return _row(part["name"], ["", *cells, f"{part['ratio']:.2f}×" if part["ratio"] else "–"])
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return f"{name:<14}" + "  ".join(f"{cell:>14}" for cell in cells)
