@@ -1,6 +1,8 @@
 """Every rule against PyTorch for twenty steps; then what all rules share: rates, groups, frozen parameters, moves,
 recorded steps, saving, and refusals."""
 
+import copy
+
 import numpy as np
 import pytest
 from support import engine, on_every_backend, same
@@ -357,6 +359,18 @@ def test_a_move_in_the_middle_keeps_the_memory(rule):
         expected = train(still, optimisers[0], 3)
         for name, array in train(moving, optimisers[1], 3).items():
             same(array, expected[name], f"{rule}, {name}", 1e-10, 1e-12)  # sums in another order; g/√g² enlarges it
+
+
+def test_a_deep_copy_of_model_and_optimiser_trains_by_itself():
+    model = started()
+    optimiser = made("sgd, momentum", model.parameters())
+    train(model, optimiser, 2)
+    before = weights(model)
+    twins = copy.deepcopy((model, optimiser))
+    expected = train(*twins, 3)
+    equal(model, before)
+    train(model, optimiser, 3)
+    equal(model, expected)
 
 
 def test_a_move_between_backward_and_step_takes_the_gradient_along():

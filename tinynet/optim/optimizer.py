@@ -38,7 +38,6 @@ class Optimizer:
         self._rates: list[Tensor] = []
         self._parameters: list[Parameter] = []
         self._lr = 0.0
-        self._looked_at = -1  # how often what steps are made of had changed when the layout was last looked at
         self.lr = lr
         self.weight_decay = self._checked("weight_decay", weight_decay)
         if params is not None:
@@ -124,9 +123,9 @@ class Optimizer:
         """Whether all trained parameters, and no others, still lie side by side with the memory that the rule wants."""
         lying = [p for flat in self._flats for p in flat.parameters]
         return (
-            all(flat.intact() for flat in self._flats)
-            and all(p.requires_grad for p in lying)
-            and len(lying) == sum(p.requires_grad for p in self._parameters)
+            all([flat.intact() for flat in self._flats])
+            and all([p.requires_grad for p in lying])
+            and len(lying) == sum([p.requires_grad for p in self._parameters])
             and all(name in state for state in self._states for name in self.memory)
         )
 
@@ -145,14 +144,13 @@ class Optimizer:
             raise GradientError(f"{rule}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
         if all(p.grad is None for p in self._parameters):
             raise GradientError(f"{rule}.step(): no parameter has a gradient. Call loss.backward() first.")
-        if self._looked_at != recordings.version and not self._laid_out():
+        if not self._laid_out():
             if mode.recorder is not None:
                 raise CaptureError(
                     f"{rule}.step(): the model moved, or parameters were frozen or freed, since the optimiser laid "
                     "them out. Call its lay_out() before the captured step."
                 )
             self.lay_out()
-        self._looked_at = recordings.version
         with no_grad():
             for flat, state, rate in zip(self._flats, self._states, self._rates):
                 g = flat.gather_grad().to(dtype=rate.dtype)
