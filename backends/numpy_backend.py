@@ -30,12 +30,16 @@ def _embedding(weight: Array, index: Array, padding_idx: int | None, layer: str,
     return _KERNELS["embedding"](weight, index, padding_idx, layer, out=out)
 
 
+LINE = 64  # bytes that a processor fetches at once
+
+
 class NumpyBackend(Backend):
     """Arrays in main memory, kernels by NumPy and its BLAS."""
 
     name = "numpy"
     kernels = _KERNELS | {"softmax_cross_entropy": _softmax_cross_entropy, "embedding": _embedding}
     array_type = np.ndarray
+    overlays = True
 
     def wrap(self, result: Any) -> Array:
         return np.asarray(result)  # NumPy hands out 0-d results as bare scalars
@@ -52,6 +56,11 @@ class NumpyBackend(Backend):
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         return np.full(shape, value, dtype)
+
+    def overlay(self, arrays: list[Array]) -> list[Array]:
+        room = np.empty(max(a.nbytes for a in arrays) + LINE, np.uint8)
+        start = -room.ctypes.data % LINE
+        return [np.ndarray(a.shape, a.dtype, room, start, a.strides) for a in arrays]
 
     def use_threads(self, count: int) -> int | None:
         return use_threads(count)

@@ -32,7 +32,7 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"operators", "registry"},
     {"random"},
     {"program"},
-    {"listing", "write_through"},
+    {"listing", "passes"},
     {"backend"},
     {"fused"},
     {"graph", "primitives", "callable_module"},

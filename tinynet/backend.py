@@ -57,6 +57,7 @@ class Backend(ABC):
         differentiates: whether its arrays find their own gradients (``gradients`` below), so that the tensor rules are
             never used. True for the scalar backend alone.
         replayable: whether a recorded list of kernel calls repeats a step.
+        overlays: whether results of a recorded step can share memory (``overlay``).
     """
 
     name: str
@@ -66,6 +67,7 @@ class Backend(ABC):
     is_host = True
     differentiates = False
     replayable = True
+    overlays = False
 
     def __init__(self) -> None:
         if missing := sorted(REQUIRED - set(self.kernels)):
@@ -114,6 +116,10 @@ class Backend(ABC):
 
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""
+        raise NotImplementedError
+
+    def overlay(self, arrays: list[Array]) -> list[Array]:
+        """New arrays like these, all beginning at one and the same place in memory; only where ``overlays``."""
         raise NotImplementedError
 
     def use_threads(self, count: int) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 from tinynet.backend import Array, Backend, Kernel
 from tinynet.errors import CaptureError
 from tinynet.listing import listing
-from tinynet.write_through import write_through
+from tinynet.passes import share_buffers, write_through
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
@@ -32,6 +32,7 @@ class Call:
     out: Any
     params: dict[str, Any]
     is_view: bool = False
+    in_place: bool = False  # whether it fills arrays that were there before it
 
     @property
     def outs(self) -> tuple[Array, ...]:
@@ -49,7 +50,6 @@ class Program:
         calls: the kernel launches in order.
         names: what to call an array (by ``id``) when the program is printed.
         modes: the modules whose training mode the step looked at, and what it saw.
-        overwritten: the arrays, there before, that the step filled.
         leaves: leaf -> the gradient that the step first added to, or ``FORGOTTEN`` where the step itself began it anew.
     """
 
@@ -59,7 +59,6 @@ class Program:
     calls: list[Call] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     modes: list[tuple[Any, bool]] = field(default_factory=list)
-    overwritten: list[Array] = field(default_factory=list)
     leaves: dict[Any, Any] = field(default_factory=dict)
     _run: list[Callable[[], Any]] = field(default_factory=list)
 
@@ -79,11 +78,8 @@ class Program:
         if backend is not self.backend:
             self.refuse(f"it computes on {backend.name} as well as on {self.backend.name}")
         is_view = name in VIEWS and backend.shares_memory(out, inputs[0])
-        self.calls.append(call := Call(name, kernel, inputs, out, params, is_view))
-        if not in_place:
-            return
-        self.overwritten += call.outs
-        if any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
+        self.calls.append(call := Call(name, kernel, inputs, out, params, is_view, in_place))
+        if in_place and any(backend.shares_memory(made, given) for made in call.outs for given in self.inputs):
             self.refuse("an argument was changed in place, which its owner would not see")
 
     def refuse(self, why: str) -> None:
@@ -103,8 +99,9 @@ class Program:
         self.modes.append((module, training))
 
     def finish(self) -> None:
-        """Drop copies that can be had for nothing, and bind every call to its arrays."""
+        """Drop copies that can be had for nothing, share buffers, and bind every call to its arrays."""
         self.calls = write_through(self)
+        share_buffers(self)
         self._run = [partial(c.kernel, *c.inputs, out=c.out, **c.params) for c in self.calls if not c.is_view]
 
     # --- replaying ----------------------------------------------------------------------------------------------------

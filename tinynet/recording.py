@@ -52,6 +52,7 @@ class Recording:
             if tensor.grad is not None:
                 self.program.names[id(tensor.grad.data)] = f"{name}.grad"
         self.result = _map(self._output, result)
+        del result  # and with it the graph, which holds every array
         self.program.finish()
         self.version = recordings.version
         self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from itertools import combinations, pairwise
 from typing import Any
 
-from tinynet.backend import Backend
+from tinynet.backend import Array, Backend
 from tinynet.errors import CaptureError
 from tinynet.modes import mode, no_grad, switched
 from tinynet.optim import Optimizer
@@ -82,7 +82,7 @@ class _Shares:
         self.gradients += [[_like(flat) for flat in self.gradients[0]] for _ in range(parts - 1)]
         self.recordings = [self._record(step, shard, x, y) for shard in range(parts)]
         for one, other in combinations([recording.program for recording in self.recordings], 2):
-            if any(step.backend.shares_memory(a, b) for a in one.overwritten for b in other.overwritten):
+            if any(step.backend.shares_memory(a, b) for a in _overwritten(one) for b in _overwritten(other)):
                 raise CaptureError(
                     "a batch cannot be computed in shares where the step changes an array that all of them see (the "
                     "running statistics of BatchNorm, for one)."
@@ -127,6 +127,10 @@ class _Shares:
             future.result()
         result: Tensor = self.finish.replay()
         return result
+
+
+def _overwritten(program: Program) -> list[Array]:
+    return [out for call in program.calls if call.in_place for out in call.outs]
 
 
 def _like(flat: Tensor) -> Tensor:

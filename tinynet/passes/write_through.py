@@ -15,7 +15,7 @@ def write_through(program: "Program") -> "list[Call]":
         maker = _maker(program, call, kept)
         later = program.calls[position + 1 :]
         if maker is not None and not any(_touches(program, other, call.inputs[0]) for other in later):
-            maker.out = call.out
+            maker.out, maker.in_place = call.out, True
         else:
             kept.append(call)
     return kept
