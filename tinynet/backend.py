@@ -71,18 +71,15 @@ class Backend(ABC):
 
     def __init__(self) -> None:
         if missing := sorted(REQUIRED - set(self.kernels)):
-            raise KernelMissing(
-                f"backend {self.name!r} lacks required kernels: {', '.join(missing)}. Add them to its table."
-            )
+            raise KernelMissing(f"backend {self.name!r} lacks required kernels: {', '.join(missing)}. Add them.")
 
     def launch(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
         """Run one kernel. The result is a new array, a view, or ``out``, filled."""
         try:
             kernel = self.kernels[name]
         except KeyError:
-            raise KernelMissing(
-                f"backend {self.name!r} has no kernel {name!r}; it has: {', '.join(self.kernels)}."
-            ) from None
+            known = ", ".join(self.kernels)
+            raise KernelMissing(f"backend {self.name!r} has no kernel {name!r}; it has: {known}.") from None
         result = kernel(*inputs, out=out, **params)
         if result.__class__ is not self.array_type:
             result = tuple(map(self.wrap, result)) if isinstance(result, tuple) else self.wrap(result)

@@ -6,6 +6,7 @@ program still holds (a returned loss, a gradient) stays where it is.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def _places(calls: "list[Call]", passing: set[_Result]) -> list[list[_Result]]:
         for result in new:
             if free:
                 fits = [p for p in free if sizes[p] >= result.array.nbytes]
-                result.place = min(fits, key=sizes.__getitem__) if fits else max(free, key=sizes.__getitem__)
+                result.place = min(fits, key=lambda p: sizes[p]) if fits else max(free, key=lambda p: sizes[p])
                 free.remove(result.place)
             else:
                 result.place = len(places)
@@ -125,7 +126,7 @@ def _alike(x: Array, y: Array) -> bool:
 
 def _put_back(program: "Program") -> None:
     """Let the arrays stand in the calls again, views made anew."""
-    actual = lambda x: x.array if isinstance(x, _Result) else x
+    actual: Callable[[Any], Any] = lambda x: x.array if isinstance(x, _Result) else x
     for call in program.calls:
         call.inputs = tuple(map(actual, call.inputs))
         if call.is_view and isinstance(call.out, _Result):

@@ -12,28 +12,39 @@ def write_through(program: "Program") -> "list[Call]":
     """The calls of a program without the copies that can be had for nothing."""
     kept: list[Call] = []
     for position, call in enumerate(program.calls):
-        maker = _maker(program, call, kept)
         later = program.calls[position + 1 :]
-        if maker is not None and not any(_touches(program, other, call.inputs[0]) for other in later):
-            maker.out, maker.in_place = call.out, True
+        path = _path(program, call, kept)
+        if not path or any(_touches(program, other, call.inputs[0]) for other in later):
+            kept.append(call)
+            continue
+        maker, *views = path
+        target = program.backend.kernels["reshape"](call.out, shape=maker.out.shape) if views else call.out
+        if program.backend.shares_memory(target, call.out):
+            maker.out, maker.in_place = target, True
+            kept = [other for other in kept if not any(other is view for view in views)]
         else:
             kept.append(call)
     return kept
 
 
-def _maker(program: "Program", copy: "Call", before: "list[Call]") -> "Call | None":
-    """The call that made the array which ``copy`` copies, if it may as well write to the copy's destination."""
+def _path(program: "Program", copy: "Call", before: "list[Call]") -> "list[Call]":
+    """The call that made what ``copy`` copies, and the reshapes between the two, if it may as well write to the copy's
+    destination; nothing otherwise."""
+    views: list[Call] = []
     if copy.name != "copy" or copy.inputs[0].shape != copy.out.shape or copy.inputs[0].dtype != copy.out.dtype:
-        return None
+        return views
     source, target = copy.inputs[0], copy.out
-    if any(source is array for array in (*program.inputs, *program.outputs)):
-        return None
     for call in reversed(before):
-        if call.out is source:
-            return None if call.is_view or _touches(program, call, target) else call
-        if _touches(program, call, source) or _touches(program, call, target):
-            return None
-    return None
+        if any(source is array for array in (*program.inputs, *program.outputs)):
+            return []
+        if call.out is source and not call.is_view:
+            return [] if _touches(program, call, target) else [call, *views]
+        if call.out is source and call.name == "reshape":
+            views.append(call)
+            source = call.inputs[0]
+        elif _touches(program, call, source) or _touches(program, call, target):
+            return []
+    return []
 
 
 def _touches(program: "Program", call: "Call", array: Array) -> bool:
