@@ -120,8 +120,8 @@ def _unmeasured(found: Reading) -> list[str]:
         )
     parts.append(
         "Before a GPU can win, the launches must fit into the time that the CPU takes; after that, its rate of"
-        " arithmetic decides. Larger batches and wider layers make every launch do more and add none, so they are what turns it."
-        " `tinynet bench --backends numpy,cupy` on a machine with a GPU measures where that happens."
+        " arithmetic decides. Larger batches and wider layers make every launch do more and add none, so they are what"
+        " turns it. `tinynet bench --backends numpy,cupy` on a machine with a GPU measures where that happens."
     )
     return parts
 

@@ -1,6 +1,6 @@
-"""Horizontal bars in groups, with whiskers for the spread: the report's pictures of times, ratios, rates and memory.
+"""Horizontal bars in groups, with whiskers for the spread: the report's pictures of times, ratios and rates.
 
-Apart because four pictures are one drawing. Must not know what is measured, only its numbers and words.
+Apart because three pictures are one drawing. Must not know what is measured, only its numbers and words.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from tinynet.bench.report.chart import CHARACTER, NARROW, Scale, line, svg, text, thinned
-from tinynet.bench.report.units import figure
+from tinynet.bench.report.units import tick
 
 BAR, ROW, HEAD, EDGE = 12, 19, 26, 40  # pixels: a bar, its row, the name over a group, the room of an axis
 
@@ -91,13 +91,16 @@ def bars(name: str, title: str, words: str, groups: Sequence[Group], axis: Axis,
 def _grid(axis: Axis, scale: Scale, top: float, bottom: float, width: float) -> list[str]:
     """The axis above and below with its lines, and the marks."""
     drawn = [line(scale(x), top - 4, scale(x), bottom + 4, "grid") for x in axis.ticks]
-    for x, words in thinned((scale(x), figure(x)) for x in axis.ticks):
-        drawn += [text(x, y, words, "soft", "middle") for y in (top - 9, bottom + 17)]
+    places = [scale(x) for x, _ in axis.marks]
+    for x, words in thinned((scale(x), tick(x)) for x in axis.ticks):
+        drawn.append(text(x, bottom + 17, words, "soft", "middle"))
+        if all(abs(x - place) > len(words) * CHARACTER / 2 + 3 for place in places):  # a mark's line passes here
+            drawn.append(text(x, top - 9, words, "soft", "middle"))
     drawn.append(text(0, 12, axis.title, "soft", room=width))
-    for i, (x, words) in enumerate(axis.marks):
+    for i, (x, words) in enumerate(sorted(axis.marks, reverse=True)):  # the rightmost on top: no line through a label
         y = EDGE - 6 + 16 * i
         drawn.append(line(scale(x), y + 3, scale(x), bottom + 4, "mark"))
-        drawn.append(text(scale(x), y, words, "", "end" if scale(x) > width / 2 else "start"))
+        drawn.append(text(max(scale(x), len(words) * CHARACTER), y, words, "", "end"))
     return drawn
 
 

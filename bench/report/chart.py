@@ -10,7 +10,7 @@ from html import escape
 
 from tinynet.explain.notation import clip
 
-WIDE, NARROW = 920, 346  # pixels: a desk's page, a phone's
+WIDE, NARROW = 960, 346  # pixels: a desk's page, a phone's
 CHARACTER = 6.9  # pixels, of text at 12 pixels, rather too many than too few
 
 

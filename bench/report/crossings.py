@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from tinynet.bench.report.chart import NARROW, Scale, around, line, svg, text, thinned
+from tinynet.bench.report.chart import CHARACTER, Scale, around, line, svg, text, thinned
 from tinynet.bench.report.reading import positive
 from tinynet.bench.report.reading import text as words_of
-from tinynet.bench.report.units import duration, figure
+from tinynet.bench.report.units import duration, figure, tick
 
 HEIGHT, TOP, BOTTOM, LEFT, RIGHT, GAP = 330.0, 58.0, 44.0, 46.0, 62.0, 15.0  # pixels
 UNITS = {"batch": "batch, examples a step", "width": "width, units a layer"}
@@ -59,17 +59,15 @@ def picture(crossover: Mapping[str, Any], name: str, width: float) -> str:
     body = [text(0, 14, "milliseconds a step", "soft")]
     body.append(text(width - RIGHT, HEIGHT - 6, UNITS.get(of, of or "size"), "soft", "end"))
     for y in up.ticks():
-        body += [line(LEFT, up(y), width - RIGHT, up(y), "grid"), text(LEFT - 6, up(y) + 4, figure(y), "soft", "end")]
+        body += [line(LEFT, up(y), width - RIGHT, up(y), "grid"), text(LEFT - 6, up(y) + 4, tick(y), "soft", "end")]
     sizes = sorted({x for x, _ in every})
     body += [line(across(x), HEIGHT - BOTTOM, across(x), HEIGHT - BOTTOM + 4, "whisker") for x in sizes]
-    labels = thinned((across(x), figure(x) if x < 100 else f"{x:,.0f}") for x in sizes)
+    labels = thinned((across(x), tick(x)) for x in sizes)
     body += [text(x, HEIGHT - BOTTOM + 18, words, "soft", "middle") for x, words in labels]
-    body += _crossings(crossover, across, width)
     for i, (engine, points) in enumerate(found.items()):
         body.append(_curve(engine, i, points, across, up))
-    ends = {engine: up(points[-1][1] * 1e3) for engine, points in found.items()}
-    for engine, y in _apart(ends).items():
-        body.append(text(across(found[engine][-1][0]) + 9, y + 4, engine))
+    body += _crossings(crossover, across, width)
+    body += _names({engine: (across(points[-1][0]), up(points[-1][1] * 1e3)) for engine, points in found.items()})
     told = "; ".join(
         f"{engine}: {', '.join(f'{duration(y)} at {figure(x)}' for x, y in points)}" for engine, points in found.items()
     )
@@ -77,19 +75,19 @@ def picture(crossover: Mapping[str, Any], name: str, width: float) -> str:
 
 
 def _crossings(crossover: Mapping[str, Any], across: Scale, width: float) -> list[str]:
-    """A dashed line where one engine overtakes another, with its size beside it."""
-    drawn = []
-    of = words_of(crossover.get("of"))
-    for i, one in enumerate(crossover.get("overtakes") or []):
+    """A dashed line where one engine overtakes another, and the size in words above it."""
+    lines: list[str] = []
+    labels: list[str] = []
+    for one in crossover.get("overtakes") or []:
         at = positive(one.get("at"))
         if at is None or not across.low <= at <= across.high:
             continue
-        x, y = across(at), 32 + 15 * (i % 2)
-        words = f"{one.get('who')} overtakes {one.get('whom')}: {of} {figure(at)}"
-        drawn.append(line(x, y + 4, x, HEIGHT - BOTTOM, "mark"))
-        side = "start" if x < (width - (60 if width <= NARROW else 0)) / 2 else "end"
-        drawn.append(text(x, y, words, "", side))
-    return drawn
+        x, y = across(at), 32 + 15 * (len(lines) % 2)
+        size = f"{words_of(crossover.get('of'))} about {tick(float(f'{at:.3g}'))}"
+        words = f"{one.get('who')} overtakes {one.get('whom')}: {size}"
+        lines.append(line(x, y + 4, x, HEIGHT - BOTTOM, "mark"))
+        labels.append(text(min(x, width - len(words) * CHARACTER), y, words))
+    return lines + labels
 
 
 def _curve(engine: str, index: int, points: list[tuple[float, float]], across: Scale, up: Scale) -> str:
@@ -109,11 +107,14 @@ def _mark(kind: str, x: float, y: float) -> str:
     return f'<path d="M{x:.1f} {y - 5:.1f}l5 9h-10z"/>'
 
 
-def _apart(places: dict[str, float]) -> dict[str, float]:
-    """Heights of labels, moved down where two would lie on each other."""
-    moved: dict[str, float] = {}
-    before = -GAP
-    for name, y in sorted(places.items(), key=lambda item: item[1]):
-        before = max(y, before + GAP)
-        moved[name] = before
-    return moved
+def _names(ends: dict[str, tuple[float, float]]) -> list[str]:
+    """Each engine's name at the end of its curve, moved down where it would lie on another."""
+    drawn: list[str] = []
+    taken: list[tuple[float, float]] = []
+    for engine, (x, y) in sorted(ends.items(), key=lambda item: item[1][1]):
+        for other_x, other_y in taken:
+            if abs(x - other_x) < RIGHT and abs(y - other_y) < GAP:
+                y = other_y + GAP
+        taken.append((x, y))
+        drawn.append(text(x + 9, y + 4, engine))
+    return drawn

@@ -32,7 +32,7 @@ def markdown(result: Mapping[str, Any]) -> str:
 
 def _made(found: Reading) -> list[str]:
     """Machine, versions, command and date, a line each."""
-    when = ", ".join(filter(None, [found.began, found.seconds and f"took {duration(found.seconds)}"]))
+    when = ", ".join(filter(None, [found.began, f"took {duration(found.seconds)}" if found.seconds else ""]))
     return [
         f"**Machine**: {_safe(machine(found))}",
         f"**Versions**: {_safe(versions(found))}",

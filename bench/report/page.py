@@ -5,6 +5,7 @@ a desk, on a phone and on paper. The frame and its colours stand in ``page.html`
 ``pictures``; this file places them and says what they mean.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from html import escape
@@ -28,7 +29,7 @@ def page(result: Mapping[str, Any]) -> str:
     """The whole page; whatever the run did not measure is left out, and what was absent or failed is said."""
     found = read(result)
     sections = [
-        _head(found), _how(), _ratios(found), _times(found), _rates(found), _memory(found), _starts(found),
+        _head(found), _how(found), _ratios(found), _times(found), _rates(found), _memory(found), _starts(found),
         _crossovers(found), _gpu(found, text(result.get("gpu_answer")) or gpu_answer(result)), _missing(found),
         _made(found), _everything(found),
     ]  # fmt: skip
@@ -57,7 +58,8 @@ def _head(found: Reading) -> str:
         if found.interrupted
         else ""
     )
-    command = f"<p>This line does it again:</p><pre>{escape(found.command)}</pre>" if found.command else ""
+    options = " ".join(f"<span>{escape(part)}</span>" for part in re.split(r" (?=--)", found.command))
+    command = f"<p>This line does it again:</p><pre>{options}</pre>" if found.command else ""
     return (
         f"<header><h1>{escape(TITLE)}</h1>"
         f'<p class="soft">{escape(_when(found))} on {escape(machine(found))}</p>'
@@ -69,8 +71,8 @@ def _when(found: Reading) -> str:
     return f"Measured {found.began.replace('T', ', ').replace('Z', ' UTC')}" if found.began else "Measured"
 
 
-def _how() -> str:
-    return _section("What was measured, and how", _list(HOW))
+def _how(found: Reading) -> str:
+    return _section("What was measured, and how", _list(HOW) + tables.workloads(found))
 
 
 def _ratios(found: Reading) -> str:
@@ -103,7 +105,7 @@ def _rates(found: Reading) -> str:
         f"matrix products a second.{escape(gemm)} Small networks are far below that rate because their steps are made "
         "of many small operations, whose calls cost more than their arithmetic.</p>"
     )
-    return _section("Arithmetic", words + _key(found) + _figure(drawn) + listed)
+    return _section("Arithmetic", words + _figure(drawn) + listed)
 
 
 def _memory(found: Reading) -> str:
@@ -146,7 +148,8 @@ def _gpu(found: Reading, answer: str) -> str:
         said = " ".join(line for line in lines if not line.startswith("- "))
         blocks += [f"<p>{escape(said)}</p>"] if said else []
         blocks.append(_list([line.removeprefix("- ") for line in lines if line.startswith("- ")]))
-    return _section("Why is my GPU slower here?", "".join(blocks))
+    commands = re.sub("`([^`]+)`", r"<code>\1</code>", "".join(blocks))
+    return _section("Why is my GPU slower here?", commands)
 
 
 def _missing(found: Reading) -> str:
@@ -211,7 +214,7 @@ def _key(found: Reading) -> str:
         "floor": lambda: bool(found.of("floor")),
     }
     words = {
-        "tinynet": "tinynet on NumPy", "engine": "tinynet's other engines", "peer": "other libraries",
+        "tinynet": "tinynet on NumPy", "engine": "other ways of tinynet", "peer": "other libraries",
         "floor": "floor: the same NumPy calls written by hand",
     }  # fmt: skip
     items = "".join(

@@ -1,55 +1,49 @@
-"""The pictures of times, ratios, rates and memory: which bars, on which axis, and the words for those who do not see.
+"""The pictures of times, ratios and rates: which bars, on which axis, and the words for those who do not see.
 
 Apart from ``bars``, which draws them, and from the page, which places them. Each takes the reading, a name of its own
 and a width in pixels, and is empty where there is nothing to show.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from tinynet.bench.report.bars import Axis, Bar, Group, bars
 from tinynet.bench.report.chart import NARROW, Scale, around
-from tinynet.bench.report.reading import MAIN, Measured, Reading, Row
-from tinynet.bench.report.units import figure, milliseconds, percent, times
+from tinynet.bench.report.reading import MAIN, Contender, Measured, Reading, Row
+from tinynet.bench.report.units import figure, milliseconds, times
 
 
 def step_times(found: Reading, name: str, width: float) -> str:
     """The time of a step: a bar each contender, in groups of a workload, on a log axis in milliseconds."""
-
-    def bar(one: Measured, label: str, kind: str) -> Bar:
-        return Bar(label, one.median * 1e3, one.low * 1e3, one.high * 1e3, f"{milliseconds(one.median)} ms", kind)
-
-    axis = "milliseconds a step" if width <= NARROW else "milliseconds a step, shorter is better"
-    log = "each line ten times the one before"
-    return _grouped(found, name, width, "Time of a step, by workload", bar, f"{axis}; {log}", None)
-
-
-def memory(found: Reading, name: str, width: float) -> str:
-    """The working memory of a step in MB, on a log axis."""
-
-    def bar(one: Measured, label: str, kind: str) -> Bar | None:
-        if not one.memory:
-            return None
-        return Bar(label, one.memory, one.memory, one.memory, f"{figure(one.memory)} MB", kind)
-
-    title = "MB at the peak of a step" if width <= NARROW else "MB at the peak of a step, shorter is better"
-    return _grouped(
-        found, name, width, "Memory of a step, by workload", bar, f"{title}; each line ten times the one before", None
-    )
+    groups = []
+    for row in found.rows:
+        ran = [c for c in found.of("tinynet", "peer", "floor") if c.name in row.measured]
+        groups.append(Group([_time(row.measured[c.name], c) for c in ran], row.name, row.what))
+    groups = [group for group in groups if group.bars]
+    if not groups:
+        return ""
+    scale = around((x for group in groups for one in group.bars for x in one.numbers), 0, 1)
+    title = "milliseconds a step" if width <= NARROW else "milliseconds a step, shorter is better"
+    axis = Axis(f"{title}; ten times from line to line", scale.low, scale.high, True, scale.ticks())
+    return bars(name, "Time of a step, by workload", _words(groups), groups, axis, width)
 
 
 def rates(found: Reading, name: str, width: float) -> str:
-    """GFLOP/s of tinynet and of the fastest peer, beside the machine's rate of a matrix product."""
-    machine = found.gemm
-
-    def bar(one: Measured, label: str, kind: str) -> Bar | None:
-        if not one.gflops:
-            return None
-        share = f" ({percent(one.share)})" if one.share is not None and width > NARROW else ""
-        return Bar(label, one.gflops, one.gflops, one.gflops, f"{figure(one.gflops)} GFLOP/s{share}", kind)
-
+    """GFLOP/s of tinynet and of the fastest peer, on an axis from 0, beside the machine's rates of a matrix product."""
+    groups = []
+    for row in found.rows:
+        ran = [(MAIN, "tinynet"), (row.best_peer, "peer")]
+        known = [(who, kind, rate) for who, kind in ran if (rate := row.value(who, "gflops"))]
+        drawn = [Bar(who, rate, rate, rate, f"{figure(rate)} GFLOP/s", kind) for who, kind, rate in known]
+        groups.append(Group(drawn, row.name, row.what))
+    groups = [group for group in groups if group.bars]
+    if not groups:
+        return ""
+    marks = [(rate, f"GEMM, {threads}: {figure(rate)} GFLOP/s") for threads, rate in found.gemm.items()]
+    values = [one.value for group in groups for one in group.bars]
+    scale = Scale(0, max([*values, *(x for x, _ in marks)]) * 1.02, 0, 1, log=False)
     title = "GFLOP/s, longer is better" if width <= NARROW else "GFLOP/s of matrix products in a step, longer is better"
-    marks = sorted((rate, f"GEMM, {threads}: {figure(rate)}") for threads, rate in machine.items())
-    return _grouped(found, name, width, "Arithmetic rate of a step, by workload", bar, title, marks)
+    axis = Axis(title, 0, scale.high, False, scale.ticks(), None, marks)
+    return bars(name, "Arithmetic rate of a step, by workload", _words(groups), groups, axis, width)
 
 
 def ratios(found: Reading, name: str, width: float) -> str:
@@ -83,38 +77,12 @@ def _others(found: Reading, row: Row) -> list[tuple[str, float]]:
     return [(peer, row.measured[peer].median / ours.median) for peer in peers]
 
 
-def _grouped(
-    found: Reading,
-    name: str,
-    width: float,
-    title: str,
-    bar: Callable[[Measured, str, str], Bar | None],
-    axis_title: str,
-    marks: list[tuple[float, str]] | None,
-) -> str:
-    """A group of bars a workload; on an axis from 0 where there are marks, else on a log axis."""
-    groups = []
-    for row in found.rows:
-        drawn = [
-            made
-            for c in found.of("tinynet", "peer", "floor")
-            if c.name in row.measured and (made := bar(row.measured[c.name], c.name, _kind(c.name, c.role)))
-        ]
-        if drawn:
-            groups.append(Group(drawn, row.name, row.what))
-    values = [x for group in groups for one in group.bars for x in one.numbers]
-    if not values:
-        return ""
-    if marks is None:
-        scale = around(values, 0, 1)
-        axis = Axis(axis_title, scale.low, scale.high, True, scale.ticks())
-    else:
-        scale = Scale(0, max([*values, *(x for x, _ in marks)]) * 1.02, 0, 1, log=False)
-        axis = Axis(axis_title, 0, scale.high, False, scale.ticks(), None, marks)
-    words = ". ".join(f"{g.name}: {', '.join(f'{one.label} {one.shown}' for one in g.bars)}" for g in groups)
-    return bars(name, title, words, groups, axis, width)
+def _time(one: Measured, who: Contender) -> Bar:
+    """A contender's time in milliseconds, in the colour of what it is."""
+    kind = {"tinynet": "tinynet" if who.name == MAIN else "engine", "floor": "floor"}.get(who.role, "peer")
+    return Bar(who.name, one.median * 1e3, one.low * 1e3, one.high * 1e3, f"{milliseconds(one.median)} ms", kind)
 
 
-def _kind(name: str, role: str) -> str:
-    """The class that colours a contender."""
-    return {"tinynet": "tinynet" if name == MAIN else "engine", "floor": "floor"}.get(role, "peer")
+def _words(groups: Sequence[Group]) -> str:
+    """Every bar, for those who do not see them."""
+    return ". ".join(f"{g.name}: {', '.join(f'{one.label} {one.shown}' for one in g.bars)}" for g in groups)

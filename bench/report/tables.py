@@ -10,6 +10,24 @@ from tinynet.bench.report.reading import MAIN, Measured, Reading, Row
 from tinynet.bench.report.units import NONE, amount, figure, milliseconds, percent, times
 
 
+class Words(str):
+    """A cell that holds words, not a number."""
+
+    __slots__ = ()
+
+
+def workloads(found: Reading) -> str:
+    """What each workload is, and how large."""
+    heads = ["workload", "network and batch", "parameters, count", "batch, examples", "operations a step, million"]
+    rows = []
+    for row in found.rows:
+        operations = NONE if row.flop is None else figure(row.flop / 1e6)
+        rows.append(
+            (escape(row.name), [Words(escape(row.what)), amount(row.parameters), amount(row.batch), operations])
+        )
+    return table("The workloads", heads, rows) if rows else ""
+
+
 def ratios(found: Reading) -> str:
     """Times in milliseconds, the ratio best peer / tinynet with its verdict, and what a replay costs over the floor."""
     others = [c.name for c in found.of("tinynet") if c.name != MAIN]
@@ -21,7 +39,7 @@ def ratios(found: Reading) -> str:
         ours = row.measured.get(MAIN)
         verdict = f"<small>{escape(row.verdict)}</small>" if row.verdict else ""
         rows.append((
-            _workload(row),
+            escape(row.name),
             [
                 _time(row, MAIN, ours),
                 *(_time(row, name, row.measured.get(name)) for name in others + peers),
@@ -49,18 +67,18 @@ def memory(found: Reading) -> str:
 
 
 def rates(found: Reading) -> str:
-    """GFLOP/s by contender with its share of the machine's rate, and the operations of a step."""
+    """GFLOP/s by contender with its share of the machine's rate."""
     names = [c.name for c in found.of("tinynet", "peer", "floor")]
     names = [name for name in names if any(row.value(name, "gflops") is not None for row in found.rows)]
     rows = []
     for row in found.rows:
-        cells = [NONE if row.flop is None else figure(row.flop / 1e6)]
+        cells = []
         for name in names:
             one = row.measured.get(name)
             cells.append(NONE if one is None or one.gflops is None else _with(figure(one.gflops), percent(one.share)))
         rows.append((escape(row.name), cells))
-    heads = ["million operations a step", *(f"{name}, GFLOP/s (share of GEMM, %)" for name in names)]
-    return table("Arithmetic rate of a step", ["workload", *heads], rows) if names else ""
+    heads = ["workload", *(f"{name}, GFLOP/s (share, %)" for name in names)]
+    return table("Arithmetic rate of a step, GFLOP/s, and its share of the GEMM rate, %", heads, rows) if names else ""
 
 
 def starts(found: Reading) -> str:
@@ -70,30 +88,33 @@ def starts(found: Reading) -> str:
     imports = [[row.value(name, "importing") for row in found.rows] for name in names]
     known = [sorted(x for x in seconds if x is not None) for seconds in imports]
     if any(known):
-        rows.append(("importing the library", [figure(x[len(x) // 2] if x else None) for x in known]))
+        rows.append(("import", [figure(x[len(x) // 2] if x else None) for x in known]))
     for row in found.rows:
         cells = [figure(row.value(name, "first_call")) for name in names]
         if any(cell != NONE for cell in cells):
-            rows.append((f"first call, {escape(row.name)}", cells))
-    return table("Before the first step, seconds", ["what", *(f"{name}, s" for name in names)], rows) if rows else ""
+            rows.append((escape(row.name), cells))
+    return (
+        table("Import, and the first call of each workload, seconds", ["what", *(f"{name}, s" for name in names)], rows)
+        if rows
+        else ""
+    )
 
 
 def everything(found: Reading) -> str:
     """Every contender on every workload with all its figures."""
     heads = [
-        "workload", "contender", "median, ms", "lower quartile, ms", "upper quartile, ms", "rounds, count",
-        "steps a round, count", "first call, s", "import, s", "memory, MB", "GFLOP/s", "share of GEMM, %", "note",
+        "contender", "median, ms", "lower quartile, ms", "upper quartile, ms", "rounds, count", "steps a round, count",
+        "first call, s", "import, s", "memory, MB", "GFLOP/s", "share of GEMM, %", "note",
     ]  # fmt: skip
-    rows = []
+    rows: list[tuple[str, Sequence[str]]] = []
     for row in found.rows:
+        rows += [(escape(row.name), [])] if row.measured else []
         for name, one in row.measured.items():
-            cells = [
-                escape(name), milliseconds(one.median), milliseconds(one.low), milliseconds(one.high),
-                amount(one.rounds), amount(one.repeats), figure(one.first_call), figure(one.importing),
-                figure(one.memory), figure(one.gflops),
-                NONE if one.share is None else figure(100 * one.share), f"\0{escape(one.note)}",
-            ]  # fmt: skip
-            rows.append((escape(row.name), cells))
+            share = NONE if one.share is None else figure(100 * one.share)
+            times = [milliseconds(seconds) for seconds in (one.median, one.low, one.high)]
+            counts = [amount(n) for n in (one.rounds, one.repeats)]
+            others = [figure(x) for x in (one.first_call, one.importing, one.memory, one.gflops)]
+            rows.append((escape(name), [*times, *counts, *others, share, Words(escape(one.note))]))
     return table("Every figure of the run", heads, rows) if rows else ""
 
 
@@ -106,14 +127,21 @@ def facts(caption: str, pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def table(caption: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Rows of cells, which are HTML already; a cell that begins with a null character holds words, not a number."""
-    head = "".join(f'<th scope="col">{escape(words)}</th>' for words in heads)
-    body = "".join(f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows)
+    """Rows of a name and cells, all HTML already; a row without cells is a heading for those after it."""
+    wordy = {i + 1 for _, cells in rows for i, cell in enumerate(cells) if isinstance(cell, Words)}
+    kinds = [' class="words"' if i in wordy else "" for i in range(len(heads))]
+    head = "".join(f'<th scope="col"{kind}>{escape(words)}</th>' for words, kind in zip(heads, kinds))
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>'
+        if cells
+        else f'</tbody><tbody><tr><th scope="rowgroup" colspan="{len(heads)}">{name}</th></tr>'
+        for name, cells in rows
+    )
     return _box(caption, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>")
 
 
-def _cell(words: str) -> str:
-    return f'<td class="words">{words[1:]}</td>' if words.startswith("\0") else f"<td>{words}</td>"
+def _cell(inside: str) -> str:
+    return f'<td class="words">{inside}</td>' if isinstance(inside, Words) else f"<td>{inside}</td>"
 
 
 def _box(caption: str, inside: str) -> str:
@@ -122,12 +150,6 @@ def _box(caption: str, inside: str) -> str:
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">'
         f"<table><caption>{escape(caption)}</caption>{inside}</table></div>"
     )
-
-
-def _workload(row: Row) -> str:
-    weights = "" if row.parameters is None else f"{amount(row.parameters)} parameters"
-    about = ", ".join(filter(None, [row.what, weights]))
-    return f"{escape(row.name)}<small>{escape(about)}</small>" if about else escape(row.name)
 
 
 def _time(row: Row, name: str, one: Measured | None) -> str:

@@ -18,6 +18,11 @@ def figure(x: float | None) -> str:
     return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}".replace("-", "−")
 
 
+def tick(x: float) -> str:
+    """A round number as an axis says it: 0.01, 1, 1,000."""
+    return f"{x:,.6g}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """Seconds as a number of milliseconds."""
     return figure(None if seconds is None else seconds * 1e3)
@@ -34,15 +39,15 @@ def times(ratio: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time with the unit that suits its size: 51.2 µs, 3.40 ms, 75 s, 4 min 5 s."""
+    """A time with the unit that suits its size: 60.5 ns, 51.2 µs, 3.40 ms, 75 s, 4 min 5 s."""
     if seconds is None:
         return NONE
     if seconds >= 100:
         return f"{int(seconds // 60)} min {seconds % 60:.0f} s"
-    for size, unit in ((1.0, "s"), (1e-3, "ms")):
+    for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= size:
             return f"{figure(seconds / size)} {unit}"
-    return f"{figure(seconds * 1e6)} µs"
+    return f"{figure(seconds * 1e9)} ns"
 
 
 def amount(n: float | None) -> str:
