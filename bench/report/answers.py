@@ -7,7 +7,8 @@ list begin with "- ". Must not know pages or Markdown.
 from collections.abc import Mapping
 from typing import Any
 
-from tinynet.bench.report.reading import MAIN, Measured, Reading, Row, number, positive, read, text
+from tinynet.bench.contenders import OURS
+from tinynet.bench.report.reading import Measured, Reading, Row, number, positive, read, text
 from tinynet.bench.report.units import duration, figure
 from tinynet.explain.notation import counted
 
@@ -32,8 +33,8 @@ def gpu_answer(result: Mapping[str, Any]) -> str:
 
 
 def _measured(found: Reading, rows: list[Row]) -> list[str]:
-    compared = [row for row in rows if MAIN in row.measured]
-    slower = [row for row in compared if row.measured[CARD].median > row.measured[MAIN].median]
+    compared = [row for row in rows if OURS in row.measured]
+    slower = [row for row in compared if row.measured[CARD].median > row.measured[OURS].median]
     faster = [row for row in compared if row not in slower]
     if not compared:
         lines = "\n".join(f"- {row.name}: {_step(row.measured[CARD])} on the GPU" for row in rows)
@@ -58,7 +59,7 @@ def _rates(found: Reading) -> Mapping[str, Any]:
 
 def _line(row: Row, rate: float | None) -> str:
     """A workload: both times, what a launch takes, what the arithmetic alone would take, and what is moved."""
-    card, cpu = row.measured[CARD], row.measured[MAIN]
+    card, cpu = row.measured[CARD], row.measured[OURS]
     ratio = card.median / cpu.median
     said = [f"{duration(card.median)} a step on the GPU against {duration(cpu.median)} on the CPU"]
     said += [f"{figure(ratio)} times as long" if ratio > 1 else f"{figure(1 / ratio)} times as fast"]
@@ -128,7 +129,7 @@ def _unmeasured(found: Reading) -> list[str]:
 
 def _room(row: Row) -> str:
     """How many launches this CPU's time for a step leaves room for, beside how many a step needs, where known."""
-    ours = row.measured.get(MAIN)
+    ours = row.measured.get(OURS)
     if ours is None:
         return ""
     few, many = (round(ours.median / seconds) for seconds in reversed(LAUNCH))

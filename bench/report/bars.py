@@ -69,7 +69,7 @@ class Axis:
 def bars(name: str, title: str, words: str, groups: Sequence[Group], axis: Axis, width: float) -> str:
     """The picture, one row a bar, the axis above and below."""
     shown = [bar for group in groups for bar in group.bars]
-    left = min(max(len(bar.label) for bar in shown) * CHARACTER + 10, 106 if width <= NARROW else 210)
+    left = min(max(len(bar.label) for bar in shown) * CHARACTER + 10, 132 if width <= NARROW else 210)
     right = width - max(len(bar.shown) for bar in shown) * CHARACTER - 12
     scale = Scale(axis.low, axis.high, left, right, axis.log)
     top = EDGE + 16 * len(axis.marks)
@@ -78,7 +78,7 @@ def bars(name: str, title: str, words: str, groups: Sequence[Group], axis: Axis,
         if group.name:
             y += HEAD
             start = len(group.name) * (CHARACTER + 0.8) + 12
-            body.append(text(0, y - 8, group.name, "name"))
+            body.append(text(0, y - 8, group.name, "name", room=width * 0.88))
             if width > NARROW:
                 body.append(text(start, y - 8, group.what, "soft", room=width - start))
         for bar in group.bars:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tinynet.bench.report.reading import MAIN, Measured, Reading, Row, read
+from tinynet.bench.contenders import OURS
+from tinynet.bench.report.reading import Measured, Reading, Row, read
 from tinynet.bench.report.units import NONE, duration, figure, milliseconds, percent, times
 from tinynet.bench.report.words import HOW, machine, summary, versions
 
@@ -22,7 +23,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         _table(found),
         _list("Absent", [f"{_safe(c.name)}: {_safe(c.why_absent)}" for c in found.absent]),
         _list(
-            "Failed",
+            "Left out or failed",
             [f"{_safe(row.name)}, {_safe(n)}: {_safe(e)}" for row in found.rows for n, e in row.errors.items()],
         ),
         _list("How to read this", [_safe(line) for line in HOW]),
@@ -44,35 +45,35 @@ def _made(found: Reading) -> list[str]:
 
 
 def _table(found: Reading) -> str:
-    others = [c.name for c in found.of("tinynet") if c.name != MAIN]
+    others = [c.name for c in found.of("tinynet") if c.name != OURS]
     peers = [c.name for c in found.of("peer")]
     pytorch = found.pytorch
     heads = [
-        "workload", f"{MAIN}, ms (quartiles)", *(f"{_safe(name)}, ms" for name in others + peers),
+        "workload", f"{OURS}, ms (quartiles)", *(f"{_safe(name)}, ms" for name in others + peers),
         "best peer / tinynet, ×", "replay / floor, ×", "tinynet, GFLOP/s (share of GEMM, %)",
         f"memory tinynet / {_safe(pytorch) or 'PyTorch'}, MB",
     ]  # fmt: skip
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in found.rows:
-        ours = row.measured.get(MAIN)
+        ours = row.measured.get(OURS)
         lines.append([
-            _safe(row.name), _time(ours), *(_other(row, name) for name in others + peers),
+            _safe(row.name), _time(row, OURS), *(_other(row, name) for name in others + peers),
             _ratio(row), times(row.floor_ratio), _rate(ours),
-            " / ".join(figure(row.value(name, "memory")) for name in (MAIN, pytorch)),
+            " / ".join(figure(row.value(name, "memory")) for name in (OURS, pytorch)),
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if found.rows else "No workload was measured."
 
 
-def _time(one: Measured | None) -> str:
+def _time(row: Row, name: str) -> str:
+    one = row.measured.get(name)
     if one is None:
-        return NONE
-    return f"{milliseconds(one.median)} ({milliseconds(one.low)} to {milliseconds(one.high)})"
+        return row.missing(name)
+    quartiles = f" ({milliseconds(one.low)} to {milliseconds(one.high)})" if one.high > one.low else ""
+    return milliseconds(one.median) + quartiles
 
 
 def _other(row: Row, name: str) -> str:
-    if name in row.errors:
-        return "failed"
-    return milliseconds(row.value(name, "median"))
+    return milliseconds(row.measured[name].median) if name in row.measured else row.missing(name)
 
 
 def _ratio(row: Row) -> str:

@@ -13,10 +13,11 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from tinynet.bench.contenders import OURS
 from tinynet.bench.report import crossings, pictures, tables
 from tinynet.bench.report.answers import gpu_answer
 from tinynet.bench.report.chart import NARROW, both
-from tinynet.bench.report.reading import MAIN, Reading, read, text
+from tinynet.bench.report.reading import Reading, positive, read, text
 from tinynet.bench.report.units import NONE, duration, figure, times
 from tinynet.bench.report.words import HOW, blas, gpu, machine, summary, versions
 from tinynet.explain.notation import counted
@@ -62,13 +63,16 @@ def _head(found: Reading) -> str:
     command = f"<p>This line does it again:</p><pre>{options}</pre>" if found.command else ""
     return (
         f"<header><h1>{escape(TITLE)}</h1>"
-        f'<p class="soft">{escape(_when(found))} on {escape(machine(found))}</p>'
+        f'<p class="soft">{escape(_when(found))}</p>'
         f'</header>{warning}<dl class="figures">{boxes}</dl><p>{escape(summary(found))}</p>{command}'
     )
 
 
 def _when(found: Reading) -> str:
-    return f"Measured {found.began.replace('T', ', ').replace('Z', ' UTC')}" if found.began else "Measured"
+    """When and where, in a line."""
+    when = f" {found.began.replace('T', ', ').replace('Z', ' UTC')}" if found.began else ""
+    where = machine(found)
+    return f"Measured{when} on {'a machine that was not noted' if where == NONE else where}"
 
 
 def _how(found: Reading) -> str:
@@ -156,16 +160,18 @@ def _missing(found: Reading) -> str:
     absent = [(c.name, c.why_absent) for c in found.absent]
     failed = [(f"{name} on {row.name}", error) for row in found.rows for name, error in row.errors.items()]
     none = "" if absent or failed else "<p>Every contender was there, and none failed.</p>"
-    listed = tables.facts("Who was absent, and why", absent) + tables.facts("What failed, with its error", failed)
+    listed = tables.facts("Who was absent, and why", absent) + tables.facts(
+        "What was left out or failed, and why", failed
+    )
     return _section("What is not in this report", none + listed)
 
 
 def _made(found: Reading) -> str:
-    memory = found.machine.get("memory_gb")
+    memory = positive(found.machine.get("memory_gb"))
     pairs = [
         ("processor", text(found.machine.get("processor"))),
         ("cores", text(found.machine.get("cores"))),
-        ("memory", f"{figure(memory)} GB" if isinstance(memory, int | float) else ""),
+        ("memory", f"{figure(memory)} GB" if memory else ""),
         ("system", text(found.machine.get("system"))),
         ("matrix products by", blas(found)),
         *((f"GEMM, {name}", f"{figure(rate)} GFLOP/s") for name, rate in found.gemm.items()),
@@ -208,8 +214,8 @@ def _figure(drawn: str) -> str:
 def _key(found: Reading) -> str:
     """What the colours of the bars mean, those that occur."""
     meaning: dict[str, Callable[[], bool]] = {
-        "tinynet": lambda: any(c.name == MAIN for c in found.of("tinynet")),
-        "engine": lambda: any(c.name != MAIN for c in found.of("tinynet")),
+        "tinynet": lambda: any(c.name == OURS for c in found.of("tinynet")),
+        "engine": lambda: any(c.name != OURS for c in found.of("tinynet")),
         "peer": lambda: bool(found.of("peer")),
         "floor": lambda: bool(found.of("floor")),
     }

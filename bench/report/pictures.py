@@ -6,10 +6,12 @@ and a width in pixels, and is empty where there is nothing to show.
 
 from collections.abc import Sequence
 
+from tinynet.bench.contenders import OURS
 from tinynet.bench.report.bars import Axis, Bar, Group, bars
 from tinynet.bench.report.chart import NARROW, Scale, around
-from tinynet.bench.report.reading import MAIN, Contender, Measured, Reading, Row
+from tinynet.bench.report.reading import Contender, Measured, Reading, Row
 from tinynet.bench.report.units import figure, milliseconds, times
+from tinynet.explain.notation import clip
 
 
 def step_times(found: Reading, name: str, width: float) -> str:
@@ -31,7 +33,7 @@ def rates(found: Reading, name: str, width: float) -> str:
     """GFLOP/s of tinynet and of the fastest peer, on an axis from 0, beside the machine's rates of a matrix product."""
     groups = []
     for row in found.rows:
-        ran = [(MAIN, "tinynet"), (row.best_peer, "peer")]
+        ran = [(OURS, "tinynet"), (row.best_peer, "peer")]
         known = [(who, kind, rate) for who, kind in ran if (rate := row.value(who, "gflops"))]
         drawn = [Bar(who, rate, rate, rate, f"{figure(rate)} GFLOP/s", kind) for who, kind, rate in known]
         groups.append(Group(drawn, row.name, row.what))
@@ -54,7 +56,7 @@ def ratios(found: Reading, name: str, width: float) -> str:
             continue
         low, high = row.spread(row.best_peer) or (row.ratio, row.ratio)
         dots = [(ratio, f"{peer}: {times(ratio)}") for peer, ratio in _others(found, row)]
-        words = f"{times(row.ratio)} {row.best_peer}" if width > NARROW else times(row.ratio)
+        words = f"{times(row.ratio)} {clip(row.best_peer, 24)}" if width > NARROW else times(row.ratio)
         kind = "tinynet" if row.ratio >= 1 else "slow"
         shown.append(Bar(row.name, row.ratio, min(low, row.ratio), max(high, row.ratio), words, kind, dots))
     if not shown:
@@ -70,7 +72,7 @@ def ratios(found: Reading, name: str, width: float) -> str:
 
 def _others(found: Reading, row: Row) -> list[tuple[str, float]]:
     """The ratios of the peers that are not the best."""
-    ours = row.measured.get(MAIN)
+    ours = row.measured.get(OURS)
     if ours is None:
         return []
     peers = [c.name for c in found.of("peer") if c.name in row.measured and c.name != row.best_peer]
@@ -79,7 +81,7 @@ def _others(found: Reading, row: Row) -> list[tuple[str, float]]:
 
 def _time(one: Measured, who: Contender) -> Bar:
     """A contender's time in milliseconds, in the colour of what it is."""
-    kind = {"tinynet": "tinynet" if who.name == MAIN else "engine", "floor": "floor"}.get(who.role, "peer")
+    kind = {"tinynet": "tinynet" if who.name == OURS else "engine", "floor": "floor"}.get(who.role, "peer")
     return Bar(who.name, one.median * 1e3, one.low * 1e3, one.high * 1e3, f"{milliseconds(one.median)} ms", kind)
 
 

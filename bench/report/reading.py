@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MAIN = "tinynet numpy"  # the contender that ratios are about
+from tinynet.bench.contenders import OURS
+from tinynet.bench.report.units import NONE
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,13 @@ class Row:
 
     def spread(self, peer: str) -> tuple[float, float] | None:
         """The lowest and highest ratio peer / tinynet that the quartiles of both allow."""
-        ours, theirs = self.measured.get(MAIN), self.measured.get(peer)
+        ours, theirs = self.measured.get(OURS), self.measured.get(peer)
         return None if ours is None or theirs is None else (theirs.low / ours.high, theirs.high / ours.low)
+
+    def missing(self, contender: str) -> str:
+        """What stands in the place of a figure that is not there: left out, failed, or nothing at all."""
+        error = self.errors.get(contender)
+        return NONE if error is None else "left out" if "left out" in error else "failed"
 
     @property
     def verdict(self) -> str:

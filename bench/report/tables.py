@@ -6,7 +6,8 @@ Apart from the page, which only places them. Each takes the reading and is empty
 from collections.abc import Sequence
 from html import escape
 
-from tinynet.bench.report.reading import MAIN, Measured, Reading, Row
+from tinynet.bench.contenders import OURS
+from tinynet.bench.report.reading import Measured, Reading, Row
 from tinynet.bench.report.units import NONE, amount, figure, milliseconds, percent, times
 
 
@@ -30,18 +31,18 @@ def workloads(found: Reading) -> str:
 
 def ratios(found: Reading) -> str:
     """Times in milliseconds, the ratio best peer / tinynet with its verdict, and what a replay costs over the floor."""
-    others = [c.name for c in found.of("tinynet") if c.name != MAIN]
+    others = [c.name for c in found.of("tinynet") if c.name != OURS]
     peers = [c.name for c in found.of("peer")]
-    heads = [MAIN + ", ms (quartiles)", *(f"{name}, ms" for name in others + peers)]
+    heads = [OURS + ", ms (quartiles)", *(f"{name}, ms" for name in others + peers)]
     heads += ["best peer / tinynet, ×", "replay / floor, ×"]
     rows = []
     for row in found.rows:
-        ours = row.measured.get(MAIN)
+        ours = row.measured.get(OURS)
         verdict = f"<small>{escape(row.verdict)}</small>" if row.verdict else ""
         rows.append((
             escape(row.name),
             [
-                _time(row, MAIN, ours),
+                _time(row, OURS, ours),
                 *(_time(row, name, row.measured.get(name)) for name in others + peers),
                 f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio),
             ],
@@ -54,15 +55,15 @@ def memory(found: Reading) -> str:
     names = [c.name for c in found.of("tinynet", "peer", "floor")]
     names = [name for name in names if any(row.value(name, "memory") is not None for row in found.rows)]
     pytorch = found.pytorch
-    compared = MAIN in names and pytorch in names
+    compared = OURS in names and pytorch in names
     rows = []
     for row in found.rows:
         cells = [figure(row.value(name, "memory")) for name in names]
         if compared:
-            ours, theirs = (row.value(name, "memory") for name in (MAIN, pytorch))
+            ours, theirs = (row.value(name, "memory") for name in (OURS, pytorch))
             cells.append(times(ours / theirs) if ours is not None and theirs else NONE)
         rows.append((escape(row.name), cells))
-    heads = [f"{name}, MB" for name in names] + [f"{MAIN} / {pytorch}, ×"] * compared
+    heads = [f"{name}, MB" for name in names] + [f"{OURS} / {pytorch}, ×"] * compared
     return table("Memory at the peak of a step, MB", ["workload", *heads], rows) if names else ""
 
 
@@ -154,8 +155,9 @@ def _box(caption: str, inside: str) -> str:
 
 def _time(row: Row, name: str, one: Measured | None) -> str:
     if one is None:
-        return "failed" if name in row.errors else NONE
-    return _with(milliseconds(one.median), f"{milliseconds(one.low)} to {milliseconds(one.high)}")
+        return row.missing(name)
+    quartiles = f"{milliseconds(one.low)} to {milliseconds(one.high)}"
+    return _with(milliseconds(one.median), quartiles) if one.high > one.low else milliseconds(one.median)
 
 
 def _with(value: str, more: str) -> str:

@@ -5,13 +5,14 @@ Apart so that both say the same. Plain text: each escapes it in its own manner.
 
 from collections.abc import Mapping
 
-from tinynet.bench.report.reading import Reading, text
+from tinynet.bench.report.reading import Reading, positive, text
 from tinynet.bench.report.units import NONE, figure, times
 from tinynet.explain.notation import counted
 
 HOW = [
     "A step is one update of the weights from one batch: forward pass, loss, backward pass, plain gradient descent, in"
-    " float32. Every contender computes the same network at the same sizes.",
+    " float32; engines that go number by number use Python's own floats. Every contender computes the same network at"
+    " the same sizes.",
     "Each contender ran in a process of its own and they took turns, in rounds, with a pause before each turn, so that"
     " neither a slow moment of the machine nor another's waiting threads falls on one of them alone.",
     "A time is the median of the rounds; the quartiles beside it hold the middle half of them. The first call, which"
@@ -63,11 +64,11 @@ def summary(found: Reading) -> str:
 def machine(found: Reading) -> str:
     """The machine in a line."""
     facts = found.machine
-    memory = facts.get("memory_gb")
+    memory = positive(facts.get("memory_gb"))
     parts = [
         text(facts.get("processor")),
         counted(facts["cores"], "core") if isinstance(facts.get("cores"), int) else "",
-        f"{figure(memory)} GB of memory" if isinstance(memory, int | float) else "",
+        f"{figure(memory)} GB of memory" if memory else "",
         text(facts.get("system")),
         blas(found),
         ", ".join(f"GEMM on {name} {figure(rate)} GFLOP/s" for name, rate in found.gemm.items()),
@@ -84,12 +85,15 @@ def blas(found: Reading) -> str:
 
 def gpu(found: Reading) -> str:
     """The GPU, if there is one."""
-    facts = found.machine.get("gpu")
+    if "gpu" not in found.machine:
+        return ""
+    facts = found.machine["gpu"]
     if not isinstance(facts, Mapping):
         return text(facts) or "no GPU"
-    return "GPU: " + ", ".join(
-        f"{str(key).replace('_', ' ')} {value}" for key, value in facts.items() if value is not None
-    )
+    known = [text(facts.get("name"))]
+    known += [f"GEMM {figure(rate)} GFLOP/s"] if (rate := positive(facts.get("gemm_gflops"))) else []
+    known += [f"{figure(memory)} GB"] if (memory := positive(facts.get("memory_gb"))) else []
+    return f"GPU: {', '.join(filter(None, known))}"
 
 
 def versions(found: Reading) -> str:
