@@ -27,6 +27,17 @@ def _row_peaks(xp: Any, x: Array) -> Array:
     return xp.maximum(x, float(xp.finfo(x.dtype).min))
 
 
+CALM = 20.0  # e^20 and e^-20, and their sums and products, are far from both ends of a float32
+
+
+def _calm(xp: Any, scores: Array, mask: Array | None) -> bool:
+    """Whether e may be raised to the scores as they are: without the peaks, whose search and removal cost more than
+    the powers. Only where looking is cheap, which on a GPU it is not, and where a mask, if any, hides and adds nothing.
+    """
+    plain = scores.dtype.itemsize > 2 and scores.size and (mask is None or mask.dtype == bool)
+    return bool(xp.__name__ == "numpy" and plain and scores.max() < CALM and scores.min() > -CALM)
+
+
 def _bias(xp: Any, mask: Array | None, causal: bool, scores: Array) -> Array | None:
     """What is added to the scores: -inf where a key is hidden, of which e^x makes 0."""
     if mask is not None and mask.dtype == bool:
@@ -56,9 +67,11 @@ def attention(
     else:
         result, powers, totals = out
     _product(xp, q * scale, xp.swapaxes(k, -1, -2), powers)
+    calm = _calm(xp, powers, mask)
     if (bias := _bias(xp, mask, causal, powers)) is not None:
         xp.add(powers, bias, out=powers)
-    xp.subtract(powers, _row_peaks(xp, powers), out=powers)
+    if not calm:
+        xp.subtract(powers, _row_peaks(xp, powers), out=powers)
     xp.exp(powers, out=powers)
     _row_sums(xp, powers, totals)
     xp.add(totals, totals == 0, out=totals)

@@ -108,6 +108,22 @@ def test_scores_far_out_overflow_nowhere(backend):
         assert all(np.isfinite(g).all() for g in gradients)
 
 
+@pytest.mark.parametrize("shift", [-1000.0, -25.0, -15.0, 15.0, 25.0, 1000.0])
+def test_what_all_scores_have_in_common_changes_nothing(shift):
+    """Near 0, where the largest need not be taken away first, or far from it; with gradients."""
+    random = np.random.default_rng(11)
+    q, k, v = (random.normal(size=(3, 5, 4)) for _ in range(3))
+    q[..., 0], k[..., 0] = 2.0, 0.0  # at scale ½, k's first column is added to every score of its example
+    moved = k.copy()
+    moved[..., 0] = shift
+    for mask in (None, np.tri(5, dtype=bool)):
+        near, ours = run(lambda *xs, m=mask: F.scaled_dot_product_attention(*xs, m), [q, k, v], "numpy")
+        far, theirs = run(lambda *xs, m=mask: F.scaled_dot_product_attention(*xs, m), [q, moved, v], "numpy")
+        same(near, far, f"scores moved by {shift}", 1e-9, 1e-11)
+        for x, y in zip(ours[1:], theirs[1:]):  # that to q follows the keys themselves
+            np.testing.assert_allclose(x, y, 1e-9, 1e-10)
+
+
 @on_every_backend
 def test_dropout_leaves_out_weights_and_keeps_the_mean(backend):
     ones = np.ones((1, 50, 1))
