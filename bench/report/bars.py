@@ -100,7 +100,7 @@ def _grid(axis: Axis, scale: Scale, top: float, bottom: float, width: float) -> 
     for i, (x, words) in enumerate(sorted(axis.marks, reverse=True)):  # the rightmost on top: no line through a label
         y = EDGE - 6 + 16 * i
         drawn.append(line(scale(x), y + 3, scale(x), bottom + 4, "mark"))
-        drawn.append(text(max(scale(x), len(words) * CHARACTER), y, words, "", "end"))
+        drawn.append(text(min(max(scale(x), len(words) * CHARACTER), width), y, words, "", "end", room=width))
     return drawn
 
 

@@ -86,7 +86,7 @@ def _crossings(crossover: Mapping[str, Any], across: Scale, width: float) -> lis
         size = f"{words_of(crossover.get('of'))} about {tick(float(f'{at:.3g}'))}"
         words = f"{one.get('who')} overtakes {one.get('whom')}: {size}"
         lines.append(line(x, y + 4, x, HEIGHT - BOTTOM, "mark"))
-        labels.append(text(min(x, width - len(words) * CHARACTER), y, words))
+        labels.append(text(max(0, min(x, width - len(words) * CHARACTER)), y, words, room=width))
     return lines + labels
 
 

@@ -120,7 +120,7 @@ def _memory(found: Reading) -> str:
 def _starts(found: Reading) -> str:
     words = (
         "<p>What happens once: importing the library, and the first call of a step, which records or compiles it. "
-        "None of it is in the times above.</p>"
+        "Neither is in the times above.</p>"
     )
     listed = tables.starts(found)
     return _section("Before the first step", words + listed) if listed else ""
@@ -145,15 +145,14 @@ def _crossovers(found: Reading) -> str:
 
 
 def _gpu(found: Reading, answer: str) -> str:
-    """The answer as paragraphs and lists."""
+    """The answer as paragraphs and lists, its commands set apart."""
     blocks = []
     for block in answer.split("\n\n"):
         lines = block.split("\n")
         said = " ".join(line for line in lines if not line.startswith("- "))
-        blocks += [f"<p>{escape(said)}</p>"] if said else []
+        blocks += [f"<p>{_coded(said)}</p>"] if said else []
         blocks.append(_list([line.removeprefix("- ") for line in lines if line.startswith("- ")]))
-    commands = re.sub("`([^`]+)`", r"<code>\1</code>", "".join(blocks))
-    return _section("Why is my GPU slower here?", commands)
+    return _section("Why is my GPU slower here?", "".join(blocks))
 
 
 def _missing(found: Reading) -> str:
@@ -204,7 +203,12 @@ def _section(title: str, inside: str) -> str:
 
 
 def _list(items: list[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+    return f"<ul>{''.join(f'<li>{_coded(item)}</li>' for item in items)}</ul>" if items else ""
+
+
+def _coded(words: str) -> str:
+    """Words, and between backquotes a command."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def _figure(drawn: str) -> str:
