@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import signal
+import statistics
 import sys
 import time
 from typing import Any
@@ -25,7 +26,7 @@ class Child:
     base: float | None
 
     def imports(self, contender: str) -> dict[str, Any]:
-        """Import the library and set it up; its memory counts from here on."""
+        """Import the library and let it take a tiny step; the memory of a workload counts from here on."""
         home, _, self.function = BY_NAME[contender].home.partition(":")
         began = time.perf_counter()
         self.module = importlib.import_module(home)
@@ -34,7 +35,7 @@ class Child:
         self.base = memory.resident()
         return {"import_s": took}
 
-    def make(self, workload: str) -> dict[str, Any]:
+    def make(self, workload: str, warm_up: float = WARM_UP) -> dict[str, Any]:
         """Make the step of a workload, take it once, and warm it up."""
         from tinynet.bench.workloads import read
 
@@ -43,13 +44,14 @@ class Child:
             return {"has": False}
         self.step = made
         first = self._time(1)
-        count, began = 0, time.perf_counter()
-        while count < 3 or time.perf_counter() - began < WARM_UP:
-            took = self._time(1)
-            count += 1
-            if took > SLOW:
+        taken: list[float] = []
+        end = time.perf_counter() + warm_up
+        while len(taken) < 3 or time.perf_counter() < end:
+            taken.append(self._time(1))
+            if taken[-1] > SLOW:
                 break
-        return {"has": True, "first_call_s": first, "step_s": took, "note": self.step.note()}
+        usual = statistics.median(taken[-9:])
+        return {"has": True, "first_call_s": first, "step_s": usual, "note": self.step.note()}
 
     def turn(self, repeats: int, ahead: int) -> dict[str, Any]:
         """Seconds a step, over some of them; the steps ahead wake threads and caches and are not counted."""

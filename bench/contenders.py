@@ -35,7 +35,7 @@ class Contender:
         role: tinynet, peer or floor.
         what: it in a line.
         home: ``module:function``; the function makes a Step of a workload, or None where it has no answer to it, and
-            the module's ``touch`` sets the library up with a tiny product.
+            the module's ``touch`` takes a tiny step, so that the library has loaded what it loads late.
         words: what asks for it on the command line.
         package: what must be installed for it.
         families: those that it has an answer to; empty: all.

@@ -9,6 +9,7 @@ import tinynet as tn
 from tinynet import Tensor, nn, optim
 from tinynet.bench.contenders import Step
 from tinynet.bench.workload import Library, Workload
+from tinynet.bench.workloads import read
 from tinynet.errors import ArgumentError
 
 LIBRARY = Library("tinynet", nn, nn.functional, optim, Tensor)
@@ -17,8 +18,9 @@ NODE = 1e-6  # seconds that a Value takes, made and differentiated
 
 
 def touch() -> None:
-    """Set NumPy's threads and memory up, with a tiny product."""
+    """Take a tiny step: what the library loads late and its threads are then there."""
     _ = np.ones((64, 64), np.float32) @ np.ones((64, 64), np.float32)
+    numpy(read("mlp-quick")).run()
 
 
 def numpy(workload: Workload) -> Step:

@@ -43,11 +43,11 @@ def read(text: str) -> Workload:
     Raises:
         ArgumentError: there is no such name or family, or its sizes make no network.
     """
-    name, _, batch = text.partition("@")
+    name, at, batch = text.partition("@")
     written = NAMED.get(name) or QUICK.get(name)
-    if written:
-        return _sized(text, f"{written.partition('@')[0]}@{batch}" if batch else written)
-    return _sized(text, text)
+    if written and at:
+        written = f"{written.partition('@')[0]}@{batch}"
+    return _sized(text, written or text)
 
 
 def _sized(name: str, written: str) -> Workload:

@@ -7,13 +7,15 @@ import torch
 
 from tinynet.bench.contenders import Step
 from tinynet.bench.workload import Library, Workload
+from tinynet.bench.workloads import read
 
 LIBRARY = Library("PyTorch", torch.nn, torch.nn.functional, torch.optim, torch.tensor)
 
 
 def touch() -> None:
-    """Set PyTorch's threads and memory up, with a tiny product."""
+    """Take a tiny step: what the library loads late and its threads are then there."""
     _ = torch.ones(64, 64) @ torch.ones(64, 64)
+    make(read("mlp-quick")).run()
 
 
 def make(workload: Workload, compiled: Callable[[Any], Any] | None = None) -> Step:

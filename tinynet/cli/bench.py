@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tinynet import registry
+from tinynet.bench.compare import comparison, load
 from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender
 from tinynet.bench.contest import Contest
+from tinynet.bench.crossover import crossovers
 from tinynet.bench.result import Result, written
 from tinynet.bench.workload import Workload
 from tinynet.bench.workloads import NAMED, QUICK, read
@@ -41,9 +43,9 @@ def parser() -> Parser:
     p = Parser(
         "bench",
         "[options]",
-        "Time a training step (forward, loss, backward, plain SGD, float32) of each workload: tinynet's backends\n"
-        "and other libraries, each in a process of its own, in turn. Medians of up to 11 rounds; import and first call\n"
-        "apart.",
+        "Time a training step (forward, loss, backward, plain SGD, float32) of each workload, on tinynet's backends\n"
+        "and with other libraries. Each has a process of its own, and they take turns; the figures are medians of up\n"
+        "to 11 rounds. Imports and first calls are told apart.",
         EXAMPLE.format(named=", ".join(NAMED)),
     )
     p.add_argument("--backends", default="numpy", metavar="A,B", help="scalar, numpy, cupy (default: numpy)")
@@ -57,10 +59,17 @@ def parser() -> Parser:
         "--seconds", type=number(float, above=True), metavar="S",
         help="of measuring a workload, imports and first calls on top (default: 10; with --quick 0.1)",
     )  # fmt: skip
+    p.add_argument(
+        "--crossovers", action=argparse.BooleanOptionalAction,
+        help="measure from which batch and width on one backend overtakes another (default: yes; with --quick no)",
+    )  # fmt: skip
     p.add_argument("--quick", action="store_true", help="tiny sizes, a smoke run: its figures mean nothing")
     p.add_argument("--report", type=Path, metavar="PATH", help="write a page with pictures (.html)")
     p.add_argument("--json", type=Path, metavar="PATH", help="write every figure as JSON, for --compare")
     p.add_argument("--markdown", type=Path, metavar="PATH", help="write the table as Markdown")
+    p.add_argument(
+        "--compare", type=Path, metavar="OLD", help="say what has moved since the run that --json wrote there"
+    )
     p.add_argument("--quiet", action="store_true", help="no progress")
     return p
 
@@ -71,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     contenders = [(c, c.why_absent()) for c in _contenders(args)]
     for path in filter(None, (args.report, args.json, args.markdown)):
         _ready(path)
+    old = load(args.compare) if args.compare else None
     present = [c for c, why in contenders if why is None]
     seconds = args.seconds or (0.1 if args.quick else 10.0)
     say = _progress(args.quiet)
@@ -79,21 +89,27 @@ def run(args: argparse.Namespace) -> int:
     for c, why in contenders:
         if why is not None:
             print(f"absent: {c.name}: {why}")
+    table = Table(present)
+    print(table.head())
     interrupted = False
-    print(_row("workload", ["ms a step:", *[c.name for c in present], "best peer / tinynet"]))
-    for workload in workloads:
-        contest = Contest(workload, present, seconds, say)
-        try:
-            contest.run()
-        except KeyboardInterrupt:
-            interrupted = True
+    try:
+        for workload in workloads:
+            contest = Contest(workload, present, seconds, say)
+            try:
+                contest.run()
+            finally:
+                say("")
+                for line in table.lines(result.add(workload, contest.entries)):
+                    print(line, flush=True)
+        if args.crossovers or (args.crossovers is None and not args.quick):
+            _crossovers(args, result, seconds, say)
+    except KeyboardInterrupt:
+        interrupted = True
         say("")
-        part = result.add(workload, contest.entries)
-        print(_line(part, present), flush=True)
-        if interrupted:
-            break
     found = result.finish(interrupted)
     _write(args, found)
+    if old:
+        print(comparison(old, found))
     if interrupted:
         print("tinynet: interrupted; what was measured so far is kept.", file=sys.stderr)
     return INTERRUPTED if interrupted else DONE
@@ -147,13 +163,40 @@ def _progress(quiet: bool) -> Any:
     return lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _line(part: dict[str, Any], present: list[Contender]) -> str:
-    cells = []
-    for contender in present:
-        result = part["results"].get(contender.name)
-        cells.append("–" if result is None else "failed" if "error" in result else f"{result['median_s'] * 1e3:.3f}")
-    return _row(part["name"], ["", *cells, f"{part['ratio']:.2f}×" if part["ratio"] else "–"])
+def _crossovers(args: argparse.Namespace, result: Result, seconds: float, say: Any) -> None:
+    """The curves of the backends that were asked for, and of the two that run everywhere."""
+    asked = {"scalar", "numpy", *args.backends.split(",")}
+    usable = [name for name, answer in registry.backends().items() if answer.usable and name in asked]
+    result.all["crossovers"] = crossovers(seconds, usable, say, most=4 if args.quick else None)
+    say("")
+    for sweep in result.all["crossovers"]:
+        for found in sweep["overtakes"]:
+            print(f"{sweep['of']}: {found['words']}", flush=True)
 
 
-def _row(name: str, cells: list[str]) -> str:
-    return f"{name:<14}" + "  ".join(f"{cell:>14}" for cell in cells)
+class Table:
+    """The table in the terminal: a row a workload, a column a contender, milliseconds a step."""
+
+    def __init__(self, present: list[Contender]) -> None:
+        self.names = [c.name for c in present]
+        self.widths = [max(10, len(name)) for name in self.names]
+
+    def head(self) -> str:
+        """The names of the columns."""
+        return self._row("ms a step", self.names, "best peer / tinynet")
+
+    def lines(self, part: dict[str, Any]) -> list[str]:
+        """A workload's row, and a line for each contender that failed on it."""
+        results = part["results"]
+        cells = [self._cell(results.get(name)) for name in self.names]
+        failed = [f"  {name}: {result['error']}" for name, result in results.items() if "error" in result]
+        return [self._row(part["name"], cells, f"{part['ratio']:.2f}×" if part["ratio"] else "–"), *failed]
+
+    def _cell(self, result: dict[str, Any] | None) -> str:
+        if result is None:
+            return "–"
+        return "error" if "error" in result else f"{result['median_s'] * 1e3:.4g}"
+
+    def _row(self, name: str, cells: list[str], last: str) -> str:
+        middle = " | ".join(f"{cell:>{width}}" for cell, width in zip(cells, self.widths))
+        return f"| {name:<12} | {middle} | {last:>19} |"

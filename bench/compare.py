@@ -1,0 +1,114 @@
+"""Two runs side by side: what has moved beyond noise."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tinynet.bench.result import FORMAT
+from tinynet.errors import FileError
+
+LEAST = 0.05  # a change of at most 5 % is not told from noise
+SAME = ("processor", "cores", "system", "blas", "blas_kernels")
+
+
+class Move(NamedTuple):
+    """One contender on one workload.
+
+    Attributes:
+        ratio: the new median over the old one; below 1 is faster.
+        moved: whether that is beyond noise.
+    """
+
+    workload: str
+    contender: str
+    old: float
+    new: float
+    ratio: float
+    moved: bool
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A result that was written before.
+
+    Raises:
+        FileError: it is missing, damaged, or no result of this format.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise FileError(
+            f"Reading {path}: {error.strerror or error}. `tinynet bench --json {path}` writes one."
+        ) from error
+    except ValueError as error:
+        raise FileError(f"Reading {path}: it is no JSON ({error}). `tinynet bench --json` writes results.") from error
+    if not isinstance(found, dict) or "format" not in found:
+        raise FileError(f"Reading {path}: it is no result of `tinynet bench`. Name a file that --json has written.")
+    if found["format"] != FORMAT:
+        raise FileError(
+            f"Reading {path}: format {found['format']!r}, and this version reads {FORMAT}. Measure it anew."
+        )
+    try:
+        for part in found["workloads"]:
+            for result in part["results"].values():
+                if "error" not in result:
+                    _ = part["name"], *(float(result[key]) for key in ("low_s", "median_s", "high_s"))
+        _ = [found["machine"][key] for key in SAME], dict(found["versions"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(f"Reading {path}: it is damaged ({type(error).__name__}: {error}). Measure it anew.") from error
+    return found
+
+
+def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
+    """Every contender on every workload that both runs measured.
+
+    One has moved when the ranges between its lower and upper quartiles do not overlap, and its median differs by more
+    than 5 %.
+    """
+    before = {(part["name"], name): r for part in old["workloads"] for name, r in part["results"].items()}
+    found = []
+    for part in new["workloads"]:
+        for name, after in part["results"].items():
+            was = before.get((part["name"], name), {"error": "absent"})
+            if "error" in was or "error" in after:
+                continue
+            ratio = after["median_s"] / was["median_s"]
+            apart = after["low_s"] > was["high_s"] or after["high_s"] < was["low_s"]
+            found.append(
+                Move(part["name"], name, was["median_s"], after["median_s"], ratio, apart and abs(ratio - 1) > LEAST)
+            )
+    return found
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What differs between the machines of two runs, and between the versions of what took part; a line each."""
+    machines = [
+        f"{key.replace('_', ' ')}: {old['machine'][key]} before, {new['machine'][key]} now"
+        for key in SAME
+        if old["machine"][key] != new["machine"][key]
+    ]
+    names = sorted({*old["versions"], *new["versions"]})
+    pairs = [(name, old["versions"].get(name, "absent"), new["versions"].get(name, "absent")) for name in names]
+    return machines, [f"{name}: {was} before, {now} now" for name, was, now in pairs if was != now]
+
+
+def comparison(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """The comparison in words: what moved, what did not, and why figures of two machines are not compared."""
+    machines, versions = differences(old, new)
+    if machines:
+        return "\n".join(["Not compared: the two runs are of different machines.", *(f"  {line}" for line in machines)])
+    lines = [f"Compared with the run of {old.get('began', 'an unknown date')}:"]
+    if versions:
+        lines += ["  other versions, to which a change may be due:", *(f"    {line}" for line in versions)]
+    found = moves(old, new)
+    for move in found:
+        if move.moved:
+            direction = "faster" if move.ratio < 1 else "slower"
+            change = f"{move.old * 1e3:.4g} → {move.new * 1e3:.4g} ms, {move.ratio:.2f}× the time"
+            lines.append(f"  {move.workload}, {move.contender}: {direction}, {change}")
+    still = sum(not move.moved for move in found)
+    lines.append(
+        f"  {still} of {len(found)} figures did not move beyond noise (quartiles apart, and more than {LEAST:.0%})."
+        if found
+        else "  no contender was measured on the same workload in both."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""``tinynet bench``: a small run and its files, wrong usage, an interrupt."""
+
+import json
+
+import pytest
+
+from tinynet.bench import contest
+from tinynet.bench.workloads import QUICK
+
+
+def test_a_quick_run_and_its_files(tinynet, tmp_path):
+    ran = tinynet("bench --quick --json out/b.json --markdown b.md --report b.html")
+    assert (ran.code, ran.err) == (0, "")
+    rows = [line for line in ran.out.splitlines() if line.startswith("|")]
+    assert [row.split("|")[1].strip() for row in rows] == ["ms a step", *QUICK]
+    found = json.loads((tmp_path / "out/b.json").read_text())
+    assert found["format"] == 1 and found["command"].startswith("tinynet bench --quick --json")
+    assert [w["name"] for w in found["workloads"]] == list(QUICK) and not found["interrupted"]
+    for workload in found["workloads"]:
+        assert workload["results"]["tinynet numpy"]["median_s"] > 0
+    assert (tmp_path / "b.md").read_text().count("mlp-quick") and "<svg" in (tmp_path / "b.html").read_text()
+
+
+def test_compared_with_itself(tinynet, tmp_path):
+    words = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
+    assert tinynet(words).code == 0
+    ran = tinynet(f"{words} --compare b.json")
+    assert ran.code == 0 and "Compared with the run of 20" in ran.out and "of 2 figures" in ran.out
+
+
+def test_an_absent_peer_is_told(tinynet, monkeypatch):
+    from tinynet.bench import contenders
+
+    find = contenders.importlib.util.find_spec
+    monkeypatch.setattr(contenders.importlib.util, "find_spec", lambda n: None if n == "jax" else find(n))
+    ran = tinynet("bench --quick --workloads mlp-quick --peers jax")
+    assert ran.code == 0 and "absent: JAX jit: jax is not installed" in ran.out
+
+
+def test_an_interrupted_run_writes_what_it_has(tinynet, tmp_path, monkeypatch):
+    turn, turns = contest.Contest._turn, []
+
+    def interrupted(self, entry):
+        turns.append(entry)
+        if len(turns) == 4:
+            raise KeyboardInterrupt
+        turn(self, entry)
+
+    monkeypatch.setattr(contest.Contest, "_turn", interrupted)
+    ran = tinynet("bench --quick --json b.json")
+    assert ran.code == 130 and "interrupted" in ran.err
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert found["interrupted"] and len(found["workloads"]) == 1
+    assert found["workloads"][0]["results"]["tinynet numpy"]["median_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("bench --workloads mlp-3b1c", "Did you mean mlp-3b1b?"),
+        ("bench --workloads mlp:784-0", "at least 1"),
+        ("bench --backends nunpy", "there is no backend 'nunpy'. Did you mean numpy?"),
+        ("bench --peers torhc", "there is no peer 'torhc'. Did you mean torch?"),
+        ("bench --seconds 0", "must be above 0"),
+        ("bench --json .", "is a folder"),
+    ],
+)
+def test_wrong_usage(tinynet, words, meant):
+    ran = tinynet(words)
+    assert (ran.code, ran.out) == (2, "") and meant in ran.err
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--report"])
+def test_a_place_that_cannot_be_written_is_refused_first(tinynet, tmp_path, option):
+    (tmp_path / "file").write_text("")
+    ran = tinynet(f"bench {option} file/b")
+    assert (ran.code, ran.out) == (1, "") and "Choose a folder" in ran.err
+
+
+def test_a_damaged_old_run_is_refused_first(tinynet, tmp_path):
+    (tmp_path / "old.json").write_text("{}")
+    ran = tinynet("bench --compare old.json")
+    assert (ran.code, ran.out) == (1, "") and "no result of `tinynet bench`" in ran.err
+
+
+def test_help_shows_the_notation(tinynet):
+    ran = tinynet("bench --help")
+    assert ran.code == 0 and "mlp:784-256-10@128" in ran.out and "mlp-3b1b" in ran.out
