@@ -71,7 +71,6 @@ CASES = {
     "softmax": [((X,), {"dim": -1}), ((CUBE,), {"dim": 1})],
     "log_softmax": [((X,), {"dim": -1})],
     "softmax_cross_entropy": [((X, TARGET), {}), ((X, TARGET.astype("uint8")), {})],
-    "softmax_cross_entropy_grad": [((P[:, 0], TARGET, np.abs(Y)), {})],
     "rnn": [
         ((CUBE, X, Y[:3], W_HH[:3], b, m), {"nonlinearity": n})
         for m, b in ((None, W_HH[:3, 0]), (PADDING, None))
@@ -106,11 +105,11 @@ CASES = {
         ((CUBE, Y[:, :1], None), {"axes": (0, 2), "eps": 1e-5}),
     ],
     "normalise_grad": [
-        ((CUBE[::-1], CUBE, Y[0], CUBE[..., :1], P[:, :1]), {"axes": (2,), "eps": 1e-5}),
+        ((CUBE[::-1], CUBE, Y[0], CUBE[..., :1], np.abs(CUBE[..., :1])), {"axes": (2,), "eps": 1e-5}),
         ((CUBE[::-1], CUBE, None, CUBE[:1, :, :1], P[:, :1]), {"axes": (0, 2), "eps": 1e-5}),
     ],
-    "attention": [
-        ((CUBE, CUBE[:, ::-1], KEYS, m, k), {"causal": c, "scale": 0.5})
+    "attention": [  # with scores far from 0: only there does every backend take powers of what is left of the peaks
+        ((CUBE, CUBE[:, ::-1] + 100, KEYS, m, k), {"causal": c, "scale": 0.5})
         for m, k, c in ((None, None, False), (KEYS > -1, None, True), (KEYS, KEYS > 0, True))
     ],
     "attention_grad": [

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tinynet.backends.kernels.plain import copy
 from tinynet.backends.kernels.register import Array, kernel, room
 
 
@@ -36,21 +35,16 @@ def log_softmax(xp: Any, x: Array, dim: int, out: Array = None) -> Array:
 
 @kernel
 def softmax_cross_entropy(xp: Any, x: Array, target: Array, out: Any = None) -> Any:
-    """-log softmax(x)[target] for each row, and the softmax itself for the gradient."""
-    losses, probabilities = out or (None, room(xp, x, None))
-    rows = xp.arange(x.shape[0])
-    xp.subtract(x, xp.max(x, axis=1, keepdims=True), out=probabilities)
-    chosen = probabilities[rows, target]
-    xp.exp(probabilities, out=probabilities)
-    total = xp.sum(probabilities, axis=1)
-    losses = xp.subtract(xp.log(total), chosen, out=losses)
-    xp.divide(probabilities, total[:, None], out=probabilities)
-    return losses, probabilities
-
-
-@kernel
-def softmax_cross_entropy_grad(xp: Any, g: Array, target: Array, probabilities: Array, out: Array = None) -> Array:
-    """g (softmax(x) - one-hot(target)), row by row."""
-    out = copy(xp, probabilities, out=out)
-    out[xp.arange(out.shape[0]), target] -= 1
-    return xp.multiply(out, g[:, None], out=out)
+    """-log softmax(x)[target] for each row; and its slope, softmax(x) - one-hot(target)."""
+    losses, slope = out or (None, room(xp, x, None))
+    rows, classes = x.shape
+    chosen = xp.arange(rows), target
+    peaks = xp.ascontiguousarray(x.T).max(axis=0)  # short rows are what NumPy's max is slow at
+    xp.subtract(x, peaks[:, None], out=slope)
+    wanted = slope[chosen]
+    xp.exp(slope, out=slope)
+    total = xp.matmul(slope, xp.ones(classes, slope.dtype))
+    losses = xp.subtract(xp.log(total), wanted, out=losses)
+    xp.divide(slope, total[:, None], out=slope)
+    slope[chosen] = xp.expm1(-losses)
+    return losses, slope

@@ -1,9 +1,12 @@
 """The kernels that every backend must have: functions of one element, choices, copies, reductions, shapes, indexing."""
 
+import math
 from typing import Any
 
 from tinynet.backends.kernels.register import Array, kernel
 from tinynet.primitives import ARRAY
+
+SMALL = 4096  # elements up to which a call's own time counts most
 
 # --- functions of one element -----------------------------------------------------------------------------------------
 
@@ -24,6 +27,8 @@ def pow(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
 @kernel
 def relu(xp: Any, x: Array, out: Array = None) -> Array:
     """max(0, x)."""
+    if xp.__name__ == "numpy" and x.dtype.kind == "f" and x.size > SMALL:
+        return x.clip(0, math.inf, out=out)  # in a quarter of the time that maximum takes with a number
     return xp.maximum(x, 0, out=out)
 
 
@@ -132,7 +137,23 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
     """The sum over the dimensions ``axis``; half floats, which count to 2,048, are added up in float32."""
     if x.dtype == "float16":
         return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
+    if xp.__name__ == "numpy":
+        return _rows_added(xp, x, len(axis), out) if _as_product(x, axis) else xp.add.reduce(x, axis, None, out, True)
     return xp.sum(x, axis=axis, keepdims=True, out=out)
+
+
+def _as_product(x: Array, axis: tuple[int, ...]) -> bool:
+    """Whether to add up rows by a product with ones, which takes half of the time of NumPy's sum or less."""
+    columns = x.shape[len(axis) :]
+    plain = x.size > SMALL and x.dtype.kind == "f" and x.flags.c_contiguous
+    return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8
+
+
+def _rows_added(xp: Any, x: Array, leading: int, out: Array) -> Array:
+    """The sum over the leading dimensions."""
+    rows = xp.reshape(x, (-1, math.prod(x.shape[leading:])))
+    total = xp.reshape(xp.matmul(xp.ones(len(rows), x.dtype), rows), (*[1] * leading, *x.shape[leading:]))
+    return total if out is None else copy(xp, total, out=out)
 
 
 @kernel
