@@ -187,7 +187,8 @@ def hostile() -> dict[str, Any]:
     result["contenders"][3].update(name=bad, what=bad)
     result["contenders"][6].update(name=bad + "2", why_absent=bad)
     for workload in result["workloads"]:
-        workload.update(name=bad + workload["name"], what=bad, best_peer=bad)
+        best = bad if workload["best_peer"] == TORCH else workload["best_peer"]
+        workload.update(name=bad + workload["name"], what=bad, best_peer=best)
         workload["results"][bad] = workload["results"].pop(TORCH)
         workload["results"][bad]["note"] = bad
         workload["results"][COMPILED] = {"error": bad}

@@ -69,7 +69,7 @@ class Axis:
 def bars(name: str, title: str, words: str, groups: Sequence[Group], axis: Axis, width: float) -> str:
     """The picture, one row a bar, the axis above and below."""
     shown = [bar for group in groups for bar in group.bars]
-    left = min(max(len(bar.label) for bar in shown) * CHARACTER + 10, 132 if width <= NARROW else 210)
+    left = min(max(len(bar.label) for bar in shown) * CHARACTER + 10, 146 if width <= NARROW else 210)
     right = width - max(len(bar.shown) for bar in shown) * CHARACTER - 12
     scale = Scale(axis.low, axis.high, left, right, axis.log)
     top = EDGE + 16 * len(axis.marks)

@@ -32,7 +32,8 @@ def curves(crossover: Mapping[str, Any]) -> Curves:
 
 def heading(crossover: Mapping[str, Any]) -> str:
     """What is varied."""
-    return words_of(crossover.get("title")) or f"Over the {words_of(crossover.get('of')) or 'size'}"
+    title = words_of(crossover.get("title")) or f"over the {words_of(crossover.get('of')) or 'size'}"
+    return title[0].upper() + title[1:]
 
 
 def sentences(crossover: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,8 @@ HOW = [
 def summary(found: Reading) -> str:
     """In a few sentences: on how many workloads tinynet is faster, level, slower, and how far from its floor."""
     said = ["The run was interrupted: what follows is what was measured until then."] if found.interrupted else []
+    if "--quick" in found.command.split():
+        said.append("This is a smoke run on tiny sizes: its figures show that everything works, and say nothing else.")
     judged = {row.name: row for row in found.rows if row.ratio is not None}
     if not judged:
         said.append("No peer was measured beside tinynet on NumPy, so there is no ratio to tell.")

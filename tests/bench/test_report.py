@@ -333,6 +333,14 @@ def test_an_interrupted_run_says_so():
     assert "The run was interrupted" not in page(full())
 
 
+def test_a_smoke_run_says_so():
+    result = full()
+    result["command"] = "tinynet bench --quick --report bench.html"
+    assert "smoke run" in Page(page(result)).text
+    assert "smoke run" in markdown(result)
+    assert "smoke run" not in page(full())
+
+
 def test_nulls_become_dashes():
     found = Page(page(nulls()))
     assert found.column(TIMES, "best peer / tinynet, ×")["mlp-3b1b"] == "–"
@@ -346,7 +354,7 @@ def test_text_is_escaped():
     assert "<script" not in text
     assert '<b>|"' in Page(text).text
     bare = re.sub(r"(`+)[^`].*?[^`]\1(?!`)", "", markdown(hostile()).replace("\\`", ""))
-    assert not re.search(r"(?<!\\)<", bare)
+    assert not re.search(r"(?<!\\)[<`_]", bare)
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
