@@ -14,6 +14,7 @@ from typing import Any
 
 from tinynet.bench import memory
 from tinynet.bench.contenders import BY_NAME, Step
+from tinynet.errors import TinynetError
 
 WARM_UP = 0.25  # seconds of steps before any is measured
 SLOW = 1.0  # seconds; a step that takes longer warms up in one
@@ -76,6 +77,12 @@ class Child:
         return time.perf_counter() - began
 
 
+def _said(error: Exception) -> str:
+    """An error in a line: tinynet's say enough, those of others need their names."""
+    words = str(error).strip().partition("\n")[0]
+    return words if isinstance(error, TinynetError) else f"{type(error).__name__}: {words}".rstrip(": ")
+
+
 def main() -> None:
     """Answer until the other side closes its end; what the library itself prints goes to stderr."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
@@ -87,6 +94,5 @@ def main() -> None:
         try:
             answer = getattr(child, request.pop("do"))(**request)
         except Exception as error:  # whatever a library raises is its result
-            words = str(error).strip().splitlines() or [""]
-            answer = {"error": f"{type(error).__name__}: {words[0]}" if words[0] else type(error).__name__}
+            answer = {"error": _said(error)}
         print(json.dumps(answer), file=answers, flush=True)

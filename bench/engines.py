@@ -51,7 +51,7 @@ def scalar(workload: Workload) -> Step:
 def cupy(workload: Workload) -> Step:
     """The step recorded and replayed on a GPU; reading the loss waits for it."""
     taken = _recorded(workload, "cupy")
-    return taken._replace(run=lambda: taken.run().item())
+    return taken._replace(run=lambda: taken.run().item(), note=lambda: f"{taken.note()}; memory is the host's")
 
 
 def floor(workload: Workload) -> Step | None:

@@ -33,6 +33,10 @@ def dies(workload):
     print("first\\nlast words", file=sys.stderr, flush=True)
     os._exit(7)
 
+def refuses(workload):
+    from tinynet.errors import ArgumentError
+    raise ArgumentError("left out: for a reason")
+
 def sleeps(workload):
     time.sleep(60)
 
@@ -50,10 +54,9 @@ def dies_late(workload, count=[]):
 def odd(tmp_path, monkeypatch):
     """Contenders of a made-up library, known to this process and to those that it starts."""
     (tmp_path / "odd_library.py").write_text(ODD)
-    names = ["good", "none", "raises", "dies", "sleeps", "dies_late"]
+    names = ["good", "none", "raises", "refuses", "dies", "sleeps", "dies_late"]
     more = [Contender(name, "peer", name, f"odd_library:{name}", (name,)) for name in names]
     more.append(Contender("broken", "peer", "a missing library", "no_such_library:make", ("broken",)))
-    (tmp_path / "sitecustomize.py").write_text("")
     rows = "; ".join(f"BY_NAME[{c.name!r}] = Contender({c.name!r}, 'peer', '', {c.home!r}, ())" for c in more)
     was = process.command
 
@@ -90,9 +93,10 @@ def test_contenders_take_turns():
 
 
 def test_a_contender_that_fails_leaves_the_others_alone(odd):
-    contest = run([odd[name] for name in ("raises", "dies", "broken", "none", "good", "dies_late")])
+    contest = run([odd[name] for name in ("raises", "refuses", "dies", "broken", "none", "good", "dies_late")])
     errors = {name: entry.error for name, entry in contest.entries.items()}
     assert errors["raises"] == "ValueError: no such thing"
+    assert errors["refuses"] == "left out: for a reason"
     assert errors["dies"] == "its process ended (exit code 7): last words"
     assert errors["broken"].startswith("ModuleNotFoundError")
     assert errors["dies_late"] == "its process ended (killed by signal 9)"

@@ -78,3 +78,11 @@ def test_the_list_of_contenders_imports_nothing_heavy():
     code = "import tinynet.bench.child, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "torch", "jax", "sklearn", "rich"} & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.tiny
+def test_values_take_no_step_that_lasts():
+    from tinynet.bench import engines
+
+    with pytest.raises(ArgumentError, match=r"on Values a step of mlp-512 would take about 2\d\d s"):
+        engines.scalar(read("mlp-512"))
