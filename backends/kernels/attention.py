@@ -14,9 +14,9 @@ def _product(xp: Any, x: Array, y: Array, out: Array) -> Array:
     return copy(xp, xp.matmul(x, y), out=out)
 
 
-def _row_sums(xp: Any, x: Array, out: Array) -> Array:
+def _row_sums(xp: Any, x: Array) -> Array:
     """Σ along the last dimension: as a product, since NumPy's reductions spend their time between short rows."""
-    return _product(xp, x, xp.ones((x.shape[-1], 1), x.dtype), out)
+    return xp.matmul(x, xp.ones((x.shape[-1], 1), x.dtype))
 
 
 def _row_peaks(xp: Any, x: Array) -> Array:
@@ -59,31 +59,30 @@ def attention(
     xp: Any, q: Array, k: Array, v: Array, mask: Array | None, keep: Array | None,
     causal: bool, scale: float, out: Any = None,
 ) -> Any:  # fmt: skip
-    """softmax(scale · q kᵀ + mask) v; for the gradient the powers of e before they are divided, and their sums."""
+    """softmax(scale · q kᵀ + mask) v; and the softmax itself for the gradient."""
     if out is None:
         batch, length = xp.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2]
         result = _place(xp, q, batch, length, v.shape[-1])
-        powers, totals = (xp.empty((*batch, length, n), q.dtype) for n in (k.shape[-2], 1))
+        weights = xp.empty((*batch, length, k.shape[-2]), q.dtype)
     else:
-        result, powers, totals = out
-    _product(xp, q * scale, xp.swapaxes(k, -1, -2), powers)
-    calm = _calm(xp, powers, mask)
-    if (bias := _bias(xp, mask, causal, powers)) is not None:
-        xp.add(powers, bias, out=powers)
+        result, weights = out
+    _product(xp, q * scale, xp.swapaxes(k, -1, -2), weights)
+    calm = _calm(xp, weights, mask)
+    if (bias := _bias(xp, mask, causal, weights)) is not None:
+        xp.add(weights, bias, out=weights)
     if not calm:
-        xp.subtract(powers, _row_peaks(xp, powers), out=powers)
-    xp.exp(powers, out=powers)
-    _row_sums(xp, powers, totals)
-    xp.add(totals, totals == 0, out=totals)
-    _product(xp, powers if keep is None else powers * keep, v, result)
-    xp.divide(result, totals, out=result)  # here and not above: a row of the result is shorter than one of the powers
-    return result, powers, totals
+        xp.subtract(weights, _row_peaks(xp, weights), out=weights)
+    xp.exp(weights, out=weights)
+    totals = _row_sums(xp, weights)
+    xp.divide(weights, totals + (totals == 0), out=weights)
+    _product(xp, weights if keep is None else weights * keep, v, result)
+    return result, weights
 
 
 @kernel
 def attention_grad(
-    xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, powers: Array, totals: Array,
-    scale: float, out: Any = None,
+    xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, weights: Array, scale: float,
+    out: Any = None,
 ) -> Any:  # fmt: skip
     """The gradients of q, k, v, and of the scores (which is a mask's too):
 
@@ -92,18 +91,17 @@ def attention_grad(
     Source: T. Dao et al., *FlashAttention*, 2022, appendix B.2.
     """
     if out is None:
-        batch = powers.shape[:-2]
+        batch = weights.shape[:-2]
         dq, dk, dv = (_place(xp, x, batch, *x.shape[-2:]) for x in (q, k, v))
-        ds = xp.empty_like(powers)
+        ds = xp.empty_like(weights)
     else:
         dq, dk, dv, ds = out
-    g = g / totals
-    _product(xp, xp.swapaxes(powers if keep is None else powers * keep, -1, -2), g, dv)
+    _product(xp, xp.swapaxes(weights if keep is None else weights * keep, -1, -2), g, dv)
     _product(xp, g, xp.swapaxes(v, -1, -2), ds)
     if keep is not None:
         xp.multiply(ds, keep, out=ds)
-    xp.subtract(ds, _row_sums(xp, g * result, xp.empty_like(totals)), out=ds)
-    xp.multiply(ds, powers, out=ds)
+    xp.subtract(ds, _row_sums(xp, g * result), out=ds)
+    xp.multiply(ds, weights, out=ds)
     xp.multiply(_product(xp, ds, k, dq), scale, out=dq)
     _product(xp, xp.swapaxes(ds, -1, -2), q * scale, dk)
     return dq, dk, dv, ds

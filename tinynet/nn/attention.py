@@ -41,10 +41,10 @@ def _mean(weights: Tensor, v: Tensor, keep: Tensor | None) -> Tensor:
 
 
 def _gradients(
-    g: Tensor, out: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Any, keep: Any, powers: Tensor, totals: Tensor,
-    causal: bool, scale: float,
+    g: Tensor, out: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Any, keep: Any, weights: Tensor, causal: bool,
+    scale: float,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, powers, totals, scale=scale)
+    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, weights, scale=scale)
     return dq, dk, dv, scores, None
 
 
@@ -52,7 +52,7 @@ _attention_grad = Primitive("attention_grad", None)
 attention = Fused(
     "attention",
     lambda q, k, v, mask, keep, causal, scale: _mean(_weights(q, k, mask, causal, scale), v, keep),
-    saves=2,
+    saves=1,
     jointly=_gradients,
 )
 
