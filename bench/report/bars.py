@@ -51,8 +51,8 @@ class Axis:
 
     Attributes:
         title: what is measured, with its unit.
-        scale: from a number to a pixel, given its first and last pixel.
-        ticks: the numbers marked.
+        low, high: the numbers at its ends; with ``log``, each pixel is a factor.
+        ticks: the numbers written at it.
         base: where bars begin; None for the left edge.
         marks: numbers to draw a line at, each with its words.
     """
