@@ -4,7 +4,7 @@ Apart because three pictures are one drawing. Must not know what is measured, on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from tinynet.bench.report.chart import CHARACTER, NARROW, Scale, line, svg, text, thinned
@@ -63,7 +63,7 @@ class Axis:
     log: bool
     ticks: Sequence[float]
     base: float | None = None
-    marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
+    marks: Sequence[tuple[float, str]] = ()
 
 
 def bars(name: str, title: str, words: str, groups: Sequence[Group], axis: Axis, width: float) -> str:
