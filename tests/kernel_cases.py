@@ -14,8 +14,7 @@ MASK = X > 0
 ROWS, COLUMNS = np.array([3, 0, 3, -1]), np.array([0, 2, 0, 1], "uint8")
 TARGET = np.array([2, 0, 1, 1])
 KEYS = rng.normal(size=(2, 4, 4))
-JOINED, GATES = rng.normal(size=(3, 4, 7)), rng.normal(size=(3, 6, 4, 3))
-W_IH, W_HH = rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
+GATES, W_IH, W_HH = rng.normal(size=(2, 6, 4, 3)), rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
 IMAGES, FILTERS, MAPS = (rng.normal(size=s) for s in ((2, 2, 7, 4), (4, 2, 3, 2), (2, 4, 2, 4)))
 WINNERS = np.arange(64, dtype="uint8").reshape(2, 4, 2, 4) % 4
 WINDOW = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (2, 1)}
@@ -76,15 +75,11 @@ CASES = {
         for m, b in ((None, W_HH[:3, 0]), (PADDING, None))
         for n in ("tanh", "relu")
     ],
-    "rnn_grad": [
-        ((CUBE[::-1], Y[:3], W_HH[:3], m, JOINED), {"nonlinearity": n})
-        for m in (None, PADDING)
-        for n in ("tanh", "relu")
-    ],
+    "rnn_grad": [((CUBE[::-1], CUBE, -CUBE, X, Y[:3], W_HH[:3], m, CUBE), {}) for m in (None, PADDING)],
     "lstm": [((CUBE, X, Y, W_IH, W_HH, b, m), {}) for m, b in ((None, W_HH[:, 0]), (PADDING, None))],
-    "lstm_grad": [((np.stack([CUBE, -CUBE]), W_IH, W_HH, m, JOINED, GATES), {}) for m in (None, PADDING)],
+    "lstm_grad": [((np.stack([CUBE, -CUBE]),) * 2 + (CUBE, X, W_IH, W_HH, m, GATES), {}) for m in (None, PADDING)],
     "gru": [((CUBE, X, W_IH[:9], W_HH[:9], b, b, m), {}) for m, b in ((None, W_HH[:9, 0]), (PADDING, None))],
-    "gru_grad": [((CUBE, W_IH[:9], W_HH[:9], m, JOINED, GATES[:2, :4]), {}) for m in (None, PADDING)],
+    "gru_grad": [((CUBE, -CUBE, CUBE, X, W_IH[:9], W_HH[:9], m, GATES[:, :4]), {}) for m in (None, PADDING)],
     "embedding": [
         ((X, COLUMNS), {"padding_idx": None, "layer": "a"}),
         ((X, TARGET.reshape(2, 2)), {"padding_idx": 1, "layer": "a"}),

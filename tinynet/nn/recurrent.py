@@ -55,28 +55,28 @@ _rnn_grad, _lstm_grad, _gru_grad = (Primitive(f"{name}_grad", None) for name in 
 
 def _rnn_rule(
     g: Tensor, out: Tensor, x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None, mask: Tensor | None,
-    *saved: Tensor, nonlinearity: str,
+    slopes: Tensor, nonlinearity: str,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    return *_rnn_grad(g, w_ih, w_hh, mask, *saved, nonlinearity=nonlinearity), None
+    return *_rnn_grad(g, out, x, h, w_ih, w_hh, mask, slopes), None
 
 
 def _lstm_rule(
     g: Tensor, out: Tensor, x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b: Tensor | None,
-    mask: Tensor | None, *saved: Tensor,
+    mask: Tensor | None, gates: Tensor,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    return *_lstm_grad(g, w_ih, w_hh, mask, *saved), None
+    return *_lstm_grad(g, out, x, h, w_ih, w_hh, mask, gates), None
 
 
 def _gru_rule(
     g: Tensor, out: Tensor, x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None,
-    mask: Tensor | None, *saved: Tensor,
+    mask: Tensor | None, gates: Tensor,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    return *_gru_grad(g, w_ih, w_hh, mask, *saved), None
+    return *_gru_grad(g, out, x, h, w_ih, w_hh, mask, gates), None
 
 
 rnn = Fused("rnn", _rnn, saves=1, jointly=_rnn_rule)
-lstm = Fused("lstm", _lstm, saves=2, jointly=_lstm_rule)
-gru = Fused("gru", _gru, saves=2, jointly=_gru_rule)
+lstm = Fused("lstm", _lstm, saves=1, jointly=_lstm_rule)
+gru = Fused("gru", _gru, saves=1, jointly=_gru_rule)
 
 
 class RNNBase(Recurrent):
