@@ -33,14 +33,13 @@ class Child:
         self.module = importlib.import_module(home)
         took = time.perf_counter() - began
         self.module.touch()
+        self.read = importlib.import_module("tinynet.bench.workloads").read  # which loads NumPy, if nothing else has
         self.base = memory.resident()
         return {"import_s": took}
 
     def make(self, workload: str, warm_up: float = WARM_UP) -> dict[str, Any]:
         """Make the step of a workload, take it once, and warm it up."""
-        from tinynet.bench.workloads import read
-
-        made = getattr(self.module, self.function)(read(workload))
+        made = getattr(self.module, self.function)(self.read(workload))
         if made is None:
             return {"has": False}
         self.step = made
