@@ -393,6 +393,10 @@ def test_no_grad_nested_decorating_and_after_an_exception(backend):
     with pytest.raises(ZeroDivisionError), no_grad():
         raise ZeroDivisionError
     assert (x * 2).requires_grad
+    quietly = no_grad()
+    with quietly, quietly:
+        assert not (x * 2).requires_grad
+    assert (x * 2).requires_grad, "also after the same one twice"
 
 
 @pytest.mark.tiny

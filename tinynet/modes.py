@@ -2,8 +2,7 @@
 for their references, whether layers look for numbers that are not finite, and which program is being recorded."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from typing import Any, Protocol
 
 
@@ -39,15 +38,22 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-@contextmanager
-def switched(**changes: Any) -> Iterator[None]:
-    """The mode changed inside a ``with`` block."""
-    before = {name: getattr(mode, name) for name in changes}
-    try:
-        vars(mode).update(changes)
-        yield
-    finally:
-        vars(mode).update(before)
+class switched(ContextDecorator):  # noqa: N801 - read as a verb
+    """The mode changed inside a ``with`` block, or inside a function that this decorates."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.before: list[dict[str, Any]] = []
+
+    def __enter__(self) -> None:
+        self.before.append({name: getattr(mode, name) for name in self.changes})
+        vars(mode).update(self.changes)
+
+    def __exit__(self, *_: object) -> None:
+        vars(mode).update(self.before.pop())
+
+    def _recreate_cm(self) -> "switched":
+        return switched(**self.changes)  # one for each call: a decorated function may run in several threads
 
 
 def refuse_while_recording(what: str) -> None:
