@@ -142,6 +142,19 @@ def test_every_number_agrees_with_the_scalar_backend(kind, backend):
     check()
 
 
+@on_array_backends
+@every_layer
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["whole", "padded"])
+def test_long_sequences_are_worked_out_in_pieces_that_make_one(kind, lengths, backend, monkeypatch):
+    found = []
+    for nearby in (recurrent.NEARBY, 60, 1):  # one piece, two unequal ones or more, one for each step
+        monkeypatch.setattr(recurrent, "NEARBY", nearby)
+        layer, x, _ = padded(kind, backend)
+        found.append(run(layer, {"x": x}, lengths))
+    for pieces in found[1:]:
+        agree(pieces, found[0], kind, 1e-12)
+
+
 # --- sequences of many lengths ----------------------------------------------------------------------------------------
 
 
