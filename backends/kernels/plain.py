@@ -145,7 +145,7 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
 def _as_product(x: Array, axis: tuple[int, ...]) -> bool:
     """Whether to add up rows by a product with ones, which takes half of the time of NumPy's sum or less."""
     columns = x.shape[len(axis) :]
-    plain = x.size > SMALL and x.dtype.kind == "f" and x.flags.c_contiguous
+    plain = x.size > 8 * SMALL and x.dtype.kind == "f" and x.flags.c_contiguous
     return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8
 
 
