@@ -108,7 +108,7 @@ CASES = {
         for m, k, c in ((None, None, False), (KEYS > -1, None, True), (KEYS, KEYS > 0, True))
     ],
     "attention_grad": [
-        ((CUBE, -CUBE, CUBE, CUBE[:, ::-1], CUBE, k, np.abs(KEYS)), {"scale": 0.5})
+        ((CUBE, -CUBE, CUBE, CUBE[:, ::-1], CUBE, k, np.abs(KEYS)), {"causal": False, "scale": 0.5})
         for k in (None, KEYS > 0)
     ],
     "rotary": [((KEYS,), {"offset": 3, "base": 100.0, "turn": turn}) for turn in (1, -1)],

@@ -27,6 +27,7 @@ def _row_peaks(xp: Any, x: Array) -> Array:
     return xp.maximum(x, float(xp.finfo(x.dtype).min))
 
 
+BLOCK = 64  # queries that go together where no query sees what comes after it
 CALM = 20.0  # e^20 and e^-20, and their sums and products, are far from both ends of a float32
 
 
@@ -38,14 +39,24 @@ def _calm(xp: Any, scores: Array, mask: Array | None) -> bool:
     return bool(xp.__name__ == "numpy" and plain and scores.max() < CALM and scores.min() > -CALM)
 
 
-def _bias(xp: Any, mask: Array | None, causal: bool, scores: Array) -> Array | None:
+def _turns(scores: Array, causal: bool) -> list[tuple[slice, int]]:
+    """Which queries to take at a time, and how many keys they may see: all at once, or where no query sees what comes
+    after it, a block of them, which spares nearly half of the work.
+    """
+    queries, keys = scores.shape[-2:]
+    if not causal or queries != keys or queries <= BLOCK:
+        return [(slice(0, None), keys)]
+    return [(slice(i, i + BLOCK), min(i + BLOCK, keys)) for i in range(0, queries, BLOCK)]
+
+
+def _bias(xp: Any, mask: Array | None, causal: bool, first: int, scores: Array) -> Array | None:
     """What is added to the scores: -inf where a key is hidden, of which e^x makes 0."""
     if mask is not None and mask.dtype == bool:
         mask = xp.where(mask, 0.0, -math.inf).astype(scores.dtype)
     if not causal:
         return mask
     queries, keys = (xp.arange(n) for n in scores.shape[-2:])
-    later = xp.where(keys > queries[:, None], -math.inf, 0.0).astype(scores.dtype)
+    later = xp.where(keys > queries[:, None] + first, -math.inf, 0.0).astype(scores.dtype)
     return later if mask is None else later + mask
 
 
@@ -66,23 +77,27 @@ def attention(
         weights = xp.empty((*batch, length, k.shape[-2]), q.dtype)
     else:
         result, weights = out
-    _product(xp, q * scale, xp.swapaxes(k, -1, -2), weights)
-    calm = _calm(xp, weights, mask)
-    if (bias := _bias(xp, mask, causal, weights)) is not None:
-        xp.add(weights, bias, out=weights)
-    if not calm:
-        xp.subtract(weights, _row_peaks(xp, weights), out=weights)
-    xp.exp(weights, out=weights)
-    totals = _row_sums(xp, weights)
-    xp.divide(weights, totals + (totals == 0), out=weights)
-    _product(xp, weights if keep is None else weights * keep, v, result)
+    for rows, seen in _turns(weights, causal and mask is None):
+        part = weights[..., rows, :seen]
+        weights[..., rows, seen:] = 0
+        _product(xp, q[..., rows, :] * scale, xp.swapaxes(k[..., :seen, :], -1, -2), part)
+        calm = _calm(xp, part, mask)
+        if (bias := _bias(xp, mask, causal, rows.start, part)) is not None:
+            xp.add(part, bias, out=part)
+        if not calm:
+            xp.subtract(part, _row_peaks(xp, part), out=part)
+        xp.exp(part, out=part)
+        totals = _row_sums(xp, part)
+        xp.divide(part, totals + (totals == 0), out=part)
+        kept = part if keep is None else part * keep[..., rows, :seen]
+        _product(xp, kept, v[..., :seen, :], result[..., rows, :])
     return result, weights
 
 
 @kernel
 def attention_grad(
-    xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, weights: Array, scale: float,
-    out: Any = None,
+    xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, weights: Array,
+    causal: bool, scale: float, out: Any = None,
 ) -> Any:  # fmt: skip
     """The gradients of q, k, v, and of the scores (which is a mask's too):
 
@@ -96,14 +111,22 @@ def attention_grad(
         ds = xp.empty_like(weights)
     else:
         dq, dk, dv, ds = out
-    _product(xp, xp.swapaxes(weights if keep is None else weights * keep, -1, -2), g, dv)
-    _product(xp, g, xp.swapaxes(v, -1, -2), ds)
-    if keep is not None:
-        xp.multiply(ds, keep, out=ds)
-    xp.subtract(ds, _row_sums(xp, g * result), out=ds)
-    xp.multiply(ds, weights, out=ds)
-    xp.multiply(_product(xp, ds, k, dq), scale, out=dq)
-    _product(xp, xp.swapaxes(ds, -1, -2), q * scale, dk)
+    turns = _turns(weights, causal)
+    for rows, seen in turns:
+        part = ds[..., rows, :seen]
+        ds[..., rows, seen:] = 0
+        _product(xp, g[..., rows, :], xp.swapaxes(v[..., :seen, :], -1, -2), part)
+        if keep is not None:
+            xp.multiply(part, keep[..., rows, :seen], out=part)
+        xp.subtract(part, _row_sums(xp, g[..., rows, :] * result[..., rows, :]), out=part)
+        xp.multiply(part, weights[..., rows, :seen], out=part)
+        towards_q = dq[..., rows, :]
+        xp.multiply(_product(xp, part, k[..., :seen, :], towards_q), scale, out=towards_q)
+    q, kept = q * scale, weights if keep is None else weights * keep
+    for columns, _ in turns:  # the keys, and the queries that see them
+        after = slice(columns.start, None)
+        _product(xp, xp.swapaxes(kept[..., after, columns], -1, -2), g[..., after, :], dv[..., columns, :])
+        _product(xp, xp.swapaxes(ds[..., after, columns], -1, -2), q[..., after, :], dk[..., columns, :])
     return dq, dk, dv, ds
 
 

@@ -8,9 +8,10 @@ from masked_twins import agree_with_values, are_pytorchs
 from support import engine, on_every_backend, run, same, same_gradients, seeds, smooth
 
 import tinynet as tn
-from tinynet import Tensor, nn
+from tinynet import Tensor, get_backend, nn
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.nn import functional as F
+from tinynet.nn.attention import attention
 
 few = st.integers(1, 4)
 
@@ -351,3 +352,34 @@ def test_repr_shows_settings_and_parts():
         "MultiheadAttention(\n  8, 2, bias=False, dropout=0.5, batch_first=True\n"
         "  (out_proj): Linear(8, 8, bias=False)\n)"
     )
+
+
+@pytest.mark.parametrize("length, width", [(65, 4), (150, 4), (192, 2)])
+@pytest.mark.parametrize("dropped", [False, True])
+def test_long_causal_sequences_are_as_masked_ones(length, width, dropped):
+    """The causal kernel takes queries in blocks; a mask of the same meaning takes all of them at once."""
+    random = np.random.default_rng(length)
+    arrays = [random.normal(size=(2, length, width)) * 3 for _ in range(3)]
+    keep = random.random((2, length, length)) < 0.7 if dropped else None
+    triangle = np.tri(length, dtype=bool)
+
+    def ours(mask, causal):
+        return run(lambda *xs: attention(*xs, mask, keep, causal=causal, scale=0.7), arrays, "numpy")
+
+    (blocks, by_blocks), (whole, at_once) = ours(None, True), ours(triangle, False)
+    same(blocks, whole, "causal", 1e-12)
+    same_gradients(by_blocks, at_once, "causal", 1e-9, 1e-12)
+
+
+def test_what_the_causal_kernel_keeps_is_whole():
+    """No place is left as it was found: the weights and the scores' gradient are 0 where a key comes later."""
+    q, k, v, g = np.random.default_rng(4).normal(size=(4, 100, 3))
+    params = {"causal": True, "scale": 1.0}
+    places = (np.full((100, 3), np.nan), np.full((100, 100), np.nan))
+    out, weights = get_backend("numpy").launch("attention", q, k, v, None, None, out=places, **params)
+    np.testing.assert_allclose(weights.sum(1), 1, 1e-14)
+    assert not np.triu(weights, 1).any()
+    places = (*(np.full((100, 3), np.nan) for _ in range(3)), np.full((100, 100), np.nan))
+    *_, scores = get_backend("numpy").launch("attention_grad", g, out, q, k, v, None, weights, out=places, **params)
+    np.testing.assert_allclose(scores.sum(1), 0, 0, 1e-12)
+    assert not np.triu(scores, 1).any()

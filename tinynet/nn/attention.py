@@ -44,7 +44,8 @@ def _gradients(
     g: Tensor, out: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Any, keep: Any, weights: Tensor, causal: bool,
     scale: float,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
-    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, weights, scale=scale)
+    causal = causal and mask is None
+    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, weights, causal=causal, scale=scale)
     return dq, dk, dv, scores, None
 
 
