@@ -104,7 +104,10 @@ class Process:
 
     def _end(self) -> str:
         """How the process ended, and the last thing that it said."""
-        code = self.process.wait(timeout=5.0)
+        try:
+            code = self.process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            return "it stopped answering"
         self.errors.seek(0)
         said = self.errors.read().decode(errors="replace").strip().splitlines()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -2,7 +2,7 @@
 
 tinynet and PyTorch share their names, so that one definition serves both; the others bring code of their own and start
 from the same weights. A step is forward, loss, backward and a plain SGD update, in float32. The kinds of network are in
-``families.py``, their names on the command line in ``workloads.py``.
+``families.py`` and ``sequences.py``, their names on the command line in ``workloads.py``.
 """
 
 import math
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+
+from tinynet.errors import ArgumentError
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -65,6 +67,17 @@ class Workload(ABC):
 
     def check(self) -> None:  # noqa: B027 - a family that takes any number of sizes has nothing to add
         """Complain, with an ArgumentError, of sizes that make no network."""
+
+    def count(self, expected: int) -> None:
+        """Complain of more sizes than the family takes, or fewer.
+
+        Raises:
+            ArgumentError: there are not so many.
+        """
+        if len(self.sizes) != expected:
+            raise ArgumentError(
+                f"{self.name}: {self.family} takes {expected} sizes ({self.takes}); got {len(self.sizes)}."
+            )
 
     @abstractmethod
     def model(self, library: Library) -> Any:

@@ -7,10 +7,12 @@ mlp-512@64               a workload that has a name, with another batch
 
 import re
 
-from tinynet.bench.families import FAMILIES
+from tinynet.bench.families import Cnn, Mlp, Moons
+from tinynet.bench.sequences import Gpt, Lstm, Names, Rnn
 from tinynet.bench.workload import Workload
 from tinynet.errors import ArgumentError, did_you_mean
 
+FAMILIES: dict[str, type[Workload]] = {kind.family: kind for kind in (Mlp, Cnn, Rnn, Lstm, Gpt, Names, Moons)}
 NAMED = {
     "mlp-3b1b": "mlp:784-16-16-10@32",
     "mlp-nielsen": "mlp:784-30-10@10",

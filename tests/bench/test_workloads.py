@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tinynet.bench import engines
-from tinynet.bench.families import FAMILIES
-from tinynet.bench.workloads import NAMED, QUICK, WORKLOADS, read
+from tinynet.bench.workloads import FAMILIES, NAMED, QUICK, WORKLOADS, read
 from tinynet.errors import ArgumentError
 
 ALL = [*NAMED, *QUICK]
