@@ -148,6 +148,8 @@ class Contest:
             entry.process = None
             return None
         entry.memory_mb = answer.get("memory_mb", entry.memory_mb)
+        if "why" in answer:
+            entry.note = "; ".join(filter(None, [entry.note, answer["why"]]))
         return answer
 
 

@@ -162,6 +162,19 @@ def test_memory_is_what_a_step_holds(odd):
     assert contest.entries["holds"].memory_mb == pytest.approx(120, abs=8)
 
 
+@pytest.mark.tiny
+def test_where_memory_cannot_be_measured_the_note_says_so():
+    class Elsewhere:
+        def ask(self, what, **details):
+            return {"memory_mb": None, "why": "no memory here"}
+
+    contest = Contest(read("mlp-quick"), [], 1.0, SILENT)
+    entry = Entry(process=Elsewhere(), rounds=[1.0], note="27 calls a step")
+    contest._ask(entry, "memory", repeats=3)
+    found = entry.result(contest.workload, 1.0)
+    assert (found["memory_mb"], found["note"]) == (None, "27 calls a step; no memory here")
+
+
 def test_the_processes_are_gone(odd):
     taken = Process("good")
     number = taken.process.pid

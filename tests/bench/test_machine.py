@@ -20,7 +20,7 @@ def here():
 
 
 def test_the_machine(here):
-    assert here["cores"] == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert 1 <= here["cores"] <= os.cpu_count()
     assert here["system"].startswith(platform.system()) and here["processor"]
     assert here["memory_gb"] > 0.1 and here["blas"] != "unknown"
     rates = here["gemm_gflops"]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tinynet.bench import contest
+from tinynet.bench.contenders import Contender
 from tinynet.bench.workloads import QUICK
 
 
@@ -12,7 +13,7 @@ def test_a_quick_run_and_its_files(tinynet, tmp_path):
     ran = tinynet("bench --quick --json out/b.json --markdown b.md --report b.html")
     assert (ran.code, ran.err) == (0, "")
     rows = [line for line in ran.out.splitlines() if line.startswith("|")]
-    assert [row.split("|")[1].strip() for row in rows] == ["ms a step", *QUICK]
+    assert [row.split("|")[1].strip() for row in rows] == ["ms a step", "-" * 14, *QUICK]
     found = json.loads((tmp_path / "out/b.json").read_text())
     assert found["format"] == 1 and found["command"].startswith("tinynet bench --quick --json")
     assert [w["name"] for w in found["workloads"]] == list(QUICK) and not found["interrupted"]
@@ -52,6 +53,12 @@ def test_an_interrupted_run_writes_what_it_has(tinynet, tmp_path, monkeypatch):
     found = json.loads((tmp_path / "b.json").read_text())
     assert found["interrupted"] and len(found["workloads"]) == 1
     assert found["workloads"][0]["results"]["tinynet numpy"]["median_s"] > 0
+
+
+def test_nobody_can_take_part(tinynet, monkeypatch):
+    monkeypatch.setattr(Contender, "why_absent", lambda self: "a reason")
+    ran = tinynet("bench --quick --backends cupy")
+    assert (ran.code, ran.out) == (1, "") and "tinynet cupy: a reason" in ran.err
 
 
 @pytest.mark.parametrize(

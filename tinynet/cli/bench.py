@@ -1,6 +1,7 @@
 """``tinynet bench``: how long a training step takes, here and with other libraries."""
 
 import argparse
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from tinynet.bench.result import Result, written
 from tinynet.bench.workload import Workload
 from tinynet.bench.workloads import NAMED, QUICK, read
 from tinynet.cli.parser import Parser, UsageError, number
-from tinynet.errors import ArgumentError, did_you_mean
+from tinynet.errors import ArgumentError, BackendUnavailable, did_you_mean
 from tinynet.files import ready_folder, write_bytes
 
 DONE, INTERRUPTED = 0, 130
@@ -82,6 +83,9 @@ def run(args: argparse.Namespace) -> int:
         _ready(path)
     old = load(args.compare) if args.compare else None
     present = [c for c, why in contenders if why is None]
+    if not present:
+        reasons = "; ".join(f"{c.name}: {why}" for c, why in contenders)
+        raise BackendUnavailable(f"tinynet bench: nobody who was asked for can take part here: {reasons}")
     seconds = args.seconds or (0.1 if args.quick else 10.0)
     say = _progress(args.quiet)
     say("matrix products")
@@ -182,8 +186,9 @@ class Table:
         self.widths = [max(10, len(name)) for name in self.names]
 
     def head(self) -> str:
-        """The names of the columns."""
-        return self._row("ms a step", self.names, "best peer / tinynet")
+        """The names of the columns, and the line under them."""
+        names = self._row("ms a step", self.names, "best peer / tinynet")
+        return f"{names}\n{re.sub('[^|]', '-', names)}"
 
     def lines(self, part: dict[str, Any]) -> list[str]:
         """A workload's row, and a line for each contender that failed on it."""
