@@ -23,9 +23,27 @@ def touch() -> None:
     numpy(read("mlp-quick")).run()
 
 
+class _Cost(nn.Loss):
+    """A workload's cost as a Trainer wants it."""
+
+    def __init__(self, workload: Workload) -> None:
+        super().__init__()
+        self.cost = workload.cost(LIBRARY)
+
+    def check_target(self, prediction: Tensor, target: Any) -> None:
+        """Nothing: the answers are the workload's own."""
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        loss: Tensor = self.cost(prediction, target)
+        return loss
+
+
 def numpy(workload: Workload) -> Step:
-    """The step recorded and replayed; with as many threads as the measurement on the first steps finds best."""
-    return _recorded(workload, "numpy")
+    """The step as a Trainer takes it: recorded, replayed, in as many threads as trying shows to be best."""
+    model, _, given = _parts(workload, "numpy")
+    optimizer = optim.SGD(lr=workload.learning_rate, weight_decay=workload.weight_decay)
+    trainer = tn.Trainer(model, _Cost(workload), optimizer)
+    return Step(lambda: trainer.train_on_batch(*given), lambda: _weights(model), lambda: trainer.steps.words)
 
 
 def numpy_eager(workload: Workload) -> Step:

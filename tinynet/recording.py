@@ -32,6 +32,7 @@ class Recording:
     def __init__(
         self, function: Callable[..., Any], arguments: list[Any], backend: Backend, names: list[tuple[str, Tensor]]
     ) -> None:
+        self.places = [i for i, a in enumerate(arguments) if isinstance(a, Tensor)]
         self.inputs: list[Tensor] = []
         own = [self._buffer(a) if isinstance(a, Tensor) else a for a in arguments]
         backend = self.inputs[0].backend if self.inputs else backend
@@ -79,7 +80,8 @@ class Recording:
 
     def run(self, *arguments: Any) -> None:
         """Fill the input buffers and replay the program; nothing but arrays is touched, so any thread may."""
-        for buffer, given in zip(self.inputs, [a for a in arguments if isinstance(a, Tensor | np.ndarray)]):
+        for place, buffer in zip(self.places, self.inputs):
+            given = arguments[place]
             if isinstance(given, Tensor):
                 buffer.backend.launch("copy", given.data, out=buffer.data)
             else:
@@ -90,7 +92,8 @@ class Recording:
         """What running the function would do, leaves' gradients included."""
         self.run(*arguments)
         for leaf, gradient in self.gradients:
-            leaf.grad = gradient
+            if leaf.grad is not gradient:
+                leaf.grad = gradient
         return self.result
 
 
@@ -112,17 +115,17 @@ class Captured:
             return self.function(*arguments)  # a part of the step that is being recorded
         if len(self._recordings) > MOST:
             self._recordings.clear()
-        signature = (mode.remember, mode.fused, mode.anomaly, *[self._signature(a) for a in arguments])
+        signature = (mode.remember, mode.fused, mode.anomaly, *map(self._signature, arguments))
         try:
             known = self._recordings.setdefault(signature, [])
         except TypeError as error:
             raise TypeMismatch(
                 f"a captured function takes tensors, arrays and plain constants; got something else ({error})."
             ) from None
-        recording = next((r for r in known if r.fits()), None)
-        if recording is not None:
-            self.program = recording.program
-            return recording.replay(*arguments)
+        for recording in known:
+            if recording.fits():
+                self.program = recording.program
+                return recording.replay(*arguments)
         known[:] = [r for r in known if r.version == recordings.version][-MOST_STATES:]
         given = [Tensor(a, backend=self.backend) if isinstance(a, np.ndarray) else a for a in arguments]
         recording = Recording(self.function, given, self.backend, self.names)
@@ -132,12 +135,10 @@ class Captured:
 
     def _signature(self, argument: Any) -> Any:
         if isinstance(argument, Tensor):
-            return argument.backend.name, argument.shape, argument.dtype
-        return (
-            (self.backend.name, argument.shape, argument.dtype.name)
-            if isinstance(argument, np.ndarray)
-            else (argument, repr(argument))
-        )
+            return argument.backend, argument.data.shape, argument.data.dtype
+        if isinstance(argument, np.ndarray):
+            return self.backend, argument.shape, argument.dtype
+        return argument, repr(argument)
 
 
 def capture(function: Callable[..., Any], backend: "str | Backend | None" = None, names: Any = ()) -> Captured:

@@ -125,6 +125,13 @@ class Steps:
         self._steps = {key: step for key, step in self._steps.items() if step.recorded}
 
     @property
+    def words(self) -> str:
+        """How the training step that was recorded last is taken."""
+        calls = f"{len(self.program or [])} calls"
+        shares = 1 if self._single is None else self._single[1].shares
+        return f"{calls} a step" if shares == 1 else f"{calls} in each of {shares} threads"
+
+    @property
     def program(self) -> Program | None:
         """The training step that was recorded last."""
         found = [step.program for key, step in self._steps.items() if key[0] == "train" and step.program]
