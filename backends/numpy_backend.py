@@ -9,8 +9,10 @@ import numpy as np
 
 from tinynet.backend import Array, Backend
 from tinynet.backends.blas import use_threads
+from tinynet.backends.bound import Run, bind
 from tinynet.backends.kernels import table
 from tinynet.errors import ArgumentError, TypeMismatch
+from tinynet.program import Call
 
 _KERNELS = table(np)
 
@@ -57,6 +59,9 @@ class NumpyBackend(Backend):
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         return np.full(shape, value, dtype)
+
+    def bind(self, call: Call) -> list[Run]:
+        return bind(call)
 
     def overlay(self, arrays: list[Array]) -> list[Array]:
         room = np.empty(max(a.nbytes for a in arrays) + LINE, np.uint8)

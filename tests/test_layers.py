@@ -36,7 +36,7 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"backend"},
     {"fused"},
     {"graph", "primitives", "callable_module"},
-    {"files", "staleness", "modes"},
+    {"files", "staleness", "modes", "replaying"},
     {"errors"},
 ]
 FLOOR = {name: height for height, floor in enumerate(FLOORS) for name in floor}
@@ -51,6 +51,7 @@ STANDARD_LIBRARY_ONLY = {
     "files",
     "staleness",
     "modes",
+    "replaying",
     "callable_module",
 }
 

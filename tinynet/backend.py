@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet.errors import KernelMissing
 from tinynet.modes import mode
+from tinynet.replaying import Replaying
 
 Array = Any
 Kernel = Callable[..., Any]
@@ -44,9 +45,9 @@ names the operation and the shapes.
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
-class Backend(ABC):
+class Backend(Replaying, ABC):
     """An array library at work. A new one fills in this class and names itself in the entry-point group
-    ``tinynet.backends`` (CONTRIBUTING.md shows the twenty lines it takes).
+    ``tinynet.backends`` (CONTRIBUTING.md shows the twenty lines it takes). For replays: ``replaying.py``.
 
     Attributes:
         name: how it is chosen: ``model.to(name)``.
@@ -56,8 +57,6 @@ class Backend(ABC):
         is_host: whether its arrays lie in the memory that NumPy sees.
         differentiates: whether its arrays find their own gradients (``gradients`` below), so that the tensor rules are
             never used. True for the scalar backend alone.
-        replayable: whether a recorded list of kernel calls repeats a step.
-        overlays: whether results of a recorded step can share memory (``overlay``).
     """
 
     name: str
@@ -66,8 +65,6 @@ class Backend(ABC):
     default_dtype = "float32"
     is_host = True
     differentiates = False
-    replayable = True
-    overlays = False
 
     def __init__(self) -> None:
         if missing := sorted(REQUIRED - set(self.kernels)):
@@ -115,22 +112,14 @@ class Backend(ABC):
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""
         raise NotImplementedError
 
-    def overlay(self, arrays: list[Array]) -> list[Array]:
-        """New arrays like these, all beginning at one and the same place in memory; only where ``overlays``."""
-        raise NotImplementedError
-
-    def use_threads(self, count: int) -> int | None:
-        """Let a kernel use so many threads inside from now on; returns how many before, None where none can say."""
-        return None
-
     def constant(self, array: Array) -> Array:
         """The array as something that no gradient flows into, on a backend that differentiates itself."""
         return array
 
-    def label(self, array: Array, name: str) -> None:  # noqa: B027 - most have nothing to do
+    def label(self, array: Array, name: str) -> None:
         """Let the elements without a name know what they belong to, on a backend whose elements can."""
 
-    def forget_gradients(self, array: Array) -> None:  # noqa: B027
+    def forget_gradients(self, array: Array) -> None:
         """Set the gradients inside the array's elements to 0, on a backend whose elements have some."""
 
     def gradients(self, root: Array, seed: Array, wanted: list[Array]) -> list[Array]:

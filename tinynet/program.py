@@ -9,7 +9,6 @@ This file knows kernels, arrays and the backend contract; it knows nothing of te
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from tinynet.backend import Array, Backend, Kernel
@@ -102,7 +101,7 @@ class Program:
         """Drop copies that can be had for nothing, share buffers, and bind every call to its arrays."""
         self.calls = write_through(self)
         share_buffers(self)
-        self._run = [partial(c.kernel, *c.inputs, out=c.out, **c.params) for c in self.calls if not c.is_view]
+        self._run = [run for call in self.calls if not call.is_view for run in self.backend.bind(call)]
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +111,7 @@ class Program:
             run()
 
     def __len__(self) -> int:
-        return len(self._run)
+        return sum(not call.is_view for call in self.calls)
 
     def __str__(self) -> str:
         return listing(self)

@@ -1,0 +1,29 @@
+"""What a backend may do so that recorded steps replay faster. Every default is right, and does nothing special."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+
+class Replaying:
+    """The part of a backend's contract that only replays use.
+
+    Attributes:
+        replayable: whether a recorded list of kernel calls repeats a step.
+        overlays: whether results of a recorded step can share memory (``overlay``).
+    """
+
+    replayable = True
+    overlays = False
+
+    def bind(self, call: Any) -> list[Callable[[], Any]]:
+        """The functions without arguments that do, one after the other, what a recorded ``Call`` does."""
+        return [partial(call.kernel, *call.inputs, out=call.out, **call.params)]
+
+    def overlay(self, arrays: list[Any]) -> list[Any]:
+        """New arrays like these, all beginning at one and the same place in memory; only where ``overlays``."""
+        raise NotImplementedError
+
+    def use_threads(self, count: int) -> int | None:
+        """Let every kernel use so many threads inside from now on; returns how many before, None where none can say."""
+        return None
