@@ -16,7 +16,7 @@ TARGET = np.array([2, 0, 1, 1])
 KEYS = rng.normal(size=(2, 4, 4))
 GATES, W_IH, W_HH = rng.normal(size=(2, 6, 4, 3)), rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
 IMAGES, FILTERS, MAPS = (rng.normal(size=s) for s in ((2, 2, 7, 4), (4, 2, 3, 2), (2, 4, 2, 4)))
-WINNERS = np.arange(64, dtype="uint8").reshape(2, 4, 2, 4) % 4
+PICTURES = rng.normal(size=(2, 4, 7, 4)).round()
 WINDOW = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (2, 1)}
 POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 OVERLAPPING = {"kernel_size": (3, 2), "stride": (2, 1), "padding": ((0, 1), (1, 0))}
@@ -90,8 +90,8 @@ CASES = {
     "conv2d_weight_grad": [((MAPS, IMAGES), {"kernel_size": (3, 2), **WINDOW, "groups": groups}) for groups in (1, 2)],
     "max_pool2d": [((IMAGES,), {"kernel_size": (2, 3), **WINDOW}), ((np.round(IMAGES),), POOL | {"dilation": (1, 1)})],
     "max_pool2d_grad": [
-        ((MAPS, WINNERS), {"size": (7, 4), "kernel_size": (3, 2), **WINDOW}),
-        ((MAPS[..., :2], WINNERS[..., :2]), {"size": (5, 4), **POOL, "dilation": (1, 1)}),
+        ((MAPS, PICTURES, MAPS.round()), {"kernel_size": (3, 2), **WINDOW}),
+        ((MAPS[..., :2], PICTURES[:, :, :4], MAPS[..., :2].round()), {**POOL, "dilation": (1, 1)}),
     ],
     "sum_pool2d": [((IMAGES,), POOL), ((IMAGES,), OVERLAPPING)],
     "sum_pool2d_grad": [((MAPS[..., :2],), {"size": (5, 4), **POOL}), ((MAPS,), {"size": (5, 4), **OVERLAPPING})],

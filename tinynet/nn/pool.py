@@ -32,8 +32,7 @@ _max_pool2d_grad = Primitive("max_pool2d_grad", None)
 max_pool2d = Fused(
     "max_pool2d",
     _max_pool2d,
-    lambda g, out, x, winners, **window: _max_pool2d_grad(g, winners, size=x.shape[2:], **window),
-    saves=1,
+    lambda g, out, x, **window: _max_pool2d_grad(g, x, out, **window),
 )
 
 
