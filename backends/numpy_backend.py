@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.backend import Array, Backend
 from tinynet.backends.blas import use_threads
 from tinynet.backends.bound import Run, bind
+from tinynet.backends.checks import check_classes
 from tinynet.backends.kernels import table
 from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.program import Call
@@ -18,8 +19,7 @@ _KERNELS = table(np)
 
 
 def _softmax_cross_entropy(x: Array, target: Array, out: Any = None) -> Any:
-    if target.size and np.minimum.reduce(target) < 0:
-        raise ArgumentError(f"cross-entropy got class {target.min()}; classes are 0 … {x.shape[1] - 1}.")
+    check_classes(x, target)
     return _KERNELS["softmax_cross_entropy"](x, target, out=out)
 
 

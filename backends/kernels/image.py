@@ -192,7 +192,7 @@ def _taps(
             )
 
 
-def _tiled(size: Pair, kernel_size: Pair, counts: Pair, stride: Pair, padding: Padding) -> bool:
+def _tiled(size: Any, kernel_size: Pair, counts: Pair, stride: Pair, padding: Padding) -> bool:
     """Whether the windows cover every pixel once."""
     return kernel_size == stride and padding == NO_PADDING and all(n == c * s for n, c, s in zip(size, counts, stride))
 

@@ -138,14 +138,16 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
     if x.dtype == "float16":
         return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
     if xp.__name__ == "numpy":
-        return _rows_added(xp, x, len(axis), out) if _as_product(x, axis) else xp.add.reduce(x, axis, None, out, True)
+        return (
+            _rows_added(xp, x, len(axis), out) if adds_as_product(x, axis) else xp.add.reduce(x, axis, None, out, True)
+        )
     return xp.sum(x, axis=axis, keepdims=True, out=out)
 
 
-def _as_product(x: Array, axis: tuple[int, ...]) -> bool:
+def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
     """Whether to add up rows by a product with ones, which takes half of the time of NumPy's sum or less."""
     columns = x.shape[len(axis) :]
-    plain = x.size > 8 * SMALL and x.dtype.kind == "f" and x.flags.c_contiguous
+    plain = x.size > 0 and x.dtype.kind == "f" and x.flags.c_contiguous
     return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8
 
 
