@@ -61,7 +61,8 @@ def _product(x: Any, y: Any, out: Any) -> Run:
 
 @bound("matmul")
 def _matmul(call: Call) -> list[Run]:
-    return [_product(*call.inputs, call.out)]
+    x, y = call.inputs
+    return [_product(x, y, call.out)]
 
 
 @bound("linear")

@@ -14,6 +14,8 @@ class Fused(Primitive):
         reference: ``reference(*inputs, **params)`` in Tensor operators.
         rules: as for Primitive; after the inputs a rule is also handed the ``saved`` arrays.
         saves: how many arrays the kernel returns after its result, kept for the gradient rules.
+        once: its gradient cannot be differentiated in its turn, because a rule is a kernel without rules, or looks at
+            what was saved.
         jointly: instead of rules, one for all inputs, where their gradients share most of the work: it returns a
             gradient, or None, for each.
     """
@@ -21,8 +23,14 @@ class Fused(Primitive):
     registry: dict[str, "Fused"] = {}
 
     def __init__(
-        self, name: str, reference: Rule, *rules: Rule | None, saves: int = 0, jointly: Rule | None = None
+        self,
+        name: str,
+        reference: Rule,
+        *rules: Rule | None,
+        saves: int = 0,
+        once: bool = False,
+        jointly: Rule | None = None,
     ) -> None:
         super().__init__(name, None, *rules)
-        self.reference, self.saves, self.jointly = reference, saves, jointly
+        self.reference, self.saves, self.once, self.jointly = reference, saves, once or saves > 0, jointly
         Fused.registry[name] = self

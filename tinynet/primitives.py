@@ -54,6 +54,7 @@ class Primitive:
         self.symbol = symbol or name
         self.params: dict[str, Any] = {}
         self.jointly: Rule | None = None  # one rule for all inputs, where a fused primitive has it
+        self.once = False  # whether its gradient cannot be differentiated again, as with some fused ones
 
     @property
     def differentiable(self) -> bool:

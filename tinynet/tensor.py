@@ -175,7 +175,7 @@ class Tensor(HostExchange):
                     continue
                 if node.retains_grad:
                     node.grad = g
-                if create_graph and node.saved:
+                if create_graph and primitive.once:
                     raise GradientError(
                         f"the fused {primitive.name} can be differentiated once. For second derivatives compute "
                         "the loss inside `with tn.reference():`."

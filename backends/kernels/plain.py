@@ -137,15 +137,15 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
     """The sum over the dimensions ``axis``; half floats, which count to 2,048, are added up in float32."""
     if x.dtype == "float16":
         return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
+    if xp.__name__ == "numpy" and adds_as_product(x, axis):
+        return _rows_added(xp, x, len(axis), out)
     if xp.__name__ == "numpy":
-        return (
-            _rows_added(xp, x, len(axis), out) if adds_as_product(x, axis) else xp.add.reduce(x, axis, None, out, True)
-        )
+        return xp.add.reduce(x, axis, None, out, True)  # without the Python that xp.sum begins with
     return xp.sum(x, axis=axis, keepdims=True, out=out)
 
 
 def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
-    """Whether to add up rows by a product with ones, which takes half of the time of NumPy's sum or less."""
+    """Whether rows are added up by a product with ones: half of the time of NumPy's sum, a quarter in a replay."""
     columns = x.shape[len(axis) :]
     plain = x.size > 0 and x.dtype.kind == "f" and x.flags.c_contiguous
     return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8

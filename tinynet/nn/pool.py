@@ -33,6 +33,7 @@ max_pool2d = Fused(
     "max_pool2d",
     _max_pool2d,
     lambda g, out, x, **window: _max_pool2d_grad(g, x, out, **window),
+    once=True,
 )
 
 
