@@ -1,6 +1,7 @@
 """Two runs side by side: what has moved beyond noise."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from tinynet.bench.result import FORMAT
 from tinynet.errors import FileError
 
 LEAST = 0.05  # a change of at most 5 % is not told from noise
+STEADY = 1.25  # a machine that is slower or faster than this as a whole was busy with something else
 SAME = ("processor", "cores", "system", "blas", "blas_kernels")
 
 
@@ -15,7 +17,8 @@ class Move(NamedTuple):
     """One contender on one workload.
 
     Attributes:
-        ratio: the new median over the old one; below 1 is faster.
+        drift: the machine's own part: what the peers' new medians are of their old ones, in the middle.
+        ratio: the new median over the old one, divided by that; below 1 is faster.
         moved: whether that is beyond noise.
     """
 
@@ -23,6 +26,7 @@ class Move(NamedTuple):
     contender: str
     old: float
     new: float
+    drift: float
     ratio: float
     moved: bool
 
@@ -52,7 +56,7 @@ def load(path: Path) -> dict[str, Any]:
             for result in part["results"].values():
                 if "error" not in result:
                     _ = part["name"], *(float(result[key]) for key in ("low_s", "median_s", "high_s"))
-        _ = [found["machine"][key] for key in SAME], dict(found["versions"])
+        _ = [found["machine"][key] for key in SAME], dict(found["versions"]), [c["role"] for c in found["contenders"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"Reading {path}: it is damaged ({type(error).__name__}: {error}). Measure it anew.") from error
     return found
@@ -61,22 +65,35 @@ def load(path: Path) -> dict[str, Any]:
 def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
     """Every contender on every workload that both runs measured.
 
-    One has moved when the ranges between its lower and upper quartiles do not overlap, and its median differs by more
-    than 5 %.
+    A machine that is busier, or warmer, slows everyone. So the peers, if all versions but tinynet's are the same, tell
+    how much slower it was as a whole, workload by workload, and the new figures are divided by that. One has moved when
+    the ranges between its lower and upper quartiles do not overlap then, and its median differs by more than 5 %. Where
+    the peers differ by more than a quarter, nothing has: the machine was busy with something else.
     """
-    before = {(part["name"], name): r for part in old["workloads"] for name, r in part["results"].items()}
+    peers = {c["name"] for c in new["contenders"] if c["role"] == "peer"} if _same_libraries(old, new) else set()
+    before = {part["name"]: part["results"] for part in old["workloads"]}
     found = []
     for part in new["workloads"]:
-        for name, after in part["results"].items():
-            was = before.get((part["name"], name), {"error": "absent"})
-            if "error" in was or "error" in after:
-                continue
-            ratio = after["median_s"] / was["median_s"]
-            apart = after["low_s"] > was["high_s"] or after["high_s"] < was["low_s"]
-            found.append(
-                Move(part["name"], name, was["median_s"], after["median_s"], ratio, apart and abs(ratio - 1) > LEAST)
-            )
+        was = before.get(part["name"], {})
+        both = {
+            name: (was[name], after)
+            for name, after in part["results"].items()
+            if "error" not in was.get(name, {"error": "absent"}) and "error" not in after
+        }
+        ratios = {name: after["median_s"] / first["median_s"] for name, (first, after) in both.items()}
+        controls = [ratio for name, ratio in ratios.items() if name in peers]
+        drift = statistics.median(controls) if controls else 1.0
+        for name, (first, after) in both.items():
+            ratio = ratios[name] / drift
+            apart = after["low_s"] / drift > first["high_s"] or after["high_s"] / drift < first["low_s"]
+            moved = apart and abs(ratio - 1) > LEAST and 1 / STEADY <= drift <= STEADY
+            found.append(Move(part["name"], name, first["median_s"], after["median_s"], drift, ratio, moved))
     return found
+
+
+def _same_libraries(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    libraries = [{k: v for k, v in run["versions"].items() if k != "tinynet"} for run in (old, new)]
+    return libraries[0] == libraries[1]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -100,11 +117,17 @@ def comparison(old: dict[str, Any], new: dict[str, Any]) -> str:
     if versions:
         lines += ["  other versions, to which a change may be due:", *(f"    {line}" for line in versions)]
     found = moves(old, new)
+    for workload, drift in {move.workload: move.drift for move in found}.items():
+        if not 1 / STEADY <= drift <= STEADY:
+            lines.append(
+                f"  {workload}: no verdict, since the peers took {drift:.2f}× the time: the machine was another."
+            )
     for move in found:
         if move.moved:
             direction = "faster" if move.ratio < 1 else "slower"
             change = f"{move.old * 1e3:.4g} → {move.new * 1e3:.4g} ms, {move.ratio:.2f}× the time"
-            lines.append(f"  {move.workload}, {move.contender}: {direction}, {change}")
+            beside = f" beside peers that took {move.drift:.2f}×" if move.drift != 1.0 else ""
+            lines.append(f"  {move.workload}, {move.contender}: {direction}, {change}{beside}")
     still = sum(not move.moved for move in found)
     lines.append(
         f"  {still} of {len(found)} figures did not move beyond noise (quartiles apart, and more than {LEAST:.0%})."

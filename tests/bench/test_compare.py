@@ -21,6 +21,7 @@ def old():
     results = {"tinynet numpy": timed(1e-3), "JAX jit": timed(2e-3), "PyTorch eager": {"error": "E"}}
     return {
         "format": 1, "began": "2026-01-01T00:00:00Z", "machine": machine, "versions": {"numpy": "2.0", "jax": "1"},
+        "contenders": [{"name": "tinynet numpy", "role": "tinynet"}, {"name": "JAX jit", "role": "peer"}],
         "workloads": [{"name": "mlp", "results": results}],
     }  # fmt: skip
 
@@ -50,10 +51,29 @@ def test_the_rule(old, after, moved):
 
 
 def test_in_words(old):
-    text = comparison(old, changed(old, ours=timed(5e-4), jax=timed(4e-3)))
-    assert "mlp, tinynet numpy: faster, 1 → 0.5 ms, 0.50× the time" in text
-    assert "mlp, JAX jit: slower, 2 → 4 ms, 2.00× the time" in text
-    assert "0 of 2 figures did not move" in text and "other versions" not in text
+    text = comparison(old, changed(old, ours=timed(5e-4)))
+    assert "mlp, tinynet numpy: faster, 1 → 0.5 ms, 0.50× the time" in text and "beside" not in text
+    assert "1 of 2 figures did not move" in text and "other versions" not in text
+
+
+def test_a_machine_that_is_slower_as_a_whole_is_no_move(old):
+    text = comparison(old, changed(old, ours=timed(1.2e-3), jax=timed(2.4e-3)))
+    assert "2 of 2 figures did not move" in text
+    text = comparison(old, changed(old, ours=timed(0.6e-3), jax=timed(2.4e-3)))
+    assert "mlp, tinynet numpy: faster, 1 → 0.6 ms, 0.50× the time beside peers that took 1.20×" in text
+
+
+def test_a_machine_that_is_much_slower_leaves_no_verdict(old):
+    text = comparison(old, changed(old, ours=timed(1e-3), jax=timed(6e-3)))
+    assert "mlp: no verdict, since the peers took 3.00× the time" in text and "faster" not in text
+
+
+def test_peers_of_other_versions_say_nothing_of_the_machine(old):
+    new = changed(old, ours=timed(3e-3), jax=timed(6e-3))
+    new["versions"]["jax"] = "2"
+    assert [(move.drift, move.moved) for move in moves(old, new)] == [(1.0, True), (1.0, True)]
+    new["versions"] = old["versions"] | {"tinynet": "another"}
+    assert [move.drift for move in moves(old, new)] == [3.0, 3.0]
 
 
 def test_another_machine_is_not_compared(old):
