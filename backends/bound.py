@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.checks import check_classes
-from tinynet.backends.kernels.plain import SMALL, adds_as_product
+from tinynet.backends.kernels.plain import SMALL, adds_as_product, reduced
 from tinynet.program import Call
 
 Run = Callable[[], Any]
@@ -77,15 +77,33 @@ def _linear(call: Call) -> list[Run] | None:
     return [product] if b is None else [product, partial(np.add, out, b, out=out)]
 
 
+@bound("rows_product")
+def _rows_product(call: Call) -> list[Run] | None:
+    x, y = call.inputs
+    if not (x.flags.c_contiguous and y.flags.c_contiguous and x.size and y.size):
+        return None
+    return [_product(x.reshape(-1, x.shape[-1]).T, y.reshape(-1, y.shape[-1]), call.out)]
+
+
 @bound("sum")
 def _sum(call: Call) -> list[Run] | None:
-    (x,), axis = call.inputs, call.params["axis"]
+    return _added_up(call.inputs[0], call.params["axis"], call.out)
+
+
+@bound("sum_to")
+def _sum_to(call: Call) -> list[Run] | None:
+    x = call.inputs[0]
+    axes, kept = reduced(x.shape, call.params["shape"])
+    return _added_up(x, axes, call.out.reshape(kept)) if call.out.flags.c_contiguous else None
+
+
+def _added_up(x: Any, axes: tuple[int, ...], out: Any) -> list[Run] | None:
     if x.dtype == np.float16:
         return None
-    if adds_as_product(x, axis):
-        rows = x.reshape(math.prod(x.shape[: len(axis)]), -1)
-        return [partial(np.ones(len(rows), x.dtype).dot, rows, call.out.reshape(-1))]
-    return [partial(np.add.reduce, x, axis, None, call.out, True)]
+    if adds_as_product(x, axes):
+        rows = x.reshape(math.prod(x.shape[: len(axes)]), -1)
+        return [partial(np.ones(len(rows), x.dtype).dot, rows, out.reshape(-1))] if out.flags.c_contiguous else None
+    return [partial(np.add.reduce, x, axes, None, out, True)]
 
 
 @bound("relu")
@@ -99,9 +117,13 @@ def _softmax_cross_entropy(call: Call) -> list[Run] | None:
     """The kernel's own calls, with room for what passes between them."""
     (x, target), (losses, slope) = call.inputs, call.out
     rows, classes = x.shape
-    if not (x.size and x.dtype == slope.dtype == losses.dtype and slope.flags.c_contiguous):
+    if not (x.size and x.dtype == slope.dtype == losses.dtype and slope.flags.c_contiguous) or x.dtype == np.float16:
         return None
-    across, peaks, wanted, total = (np.empty(s, x.dtype) for s in ((classes, rows), rows, rows, rows))
+    across, peaks, wanted, total, each = (np.empty(s, x.dtype) for s in ((classes, rows), *[rows] * 4))
+    mean: list[Run] = [partial(np.copyto, losses, each)]
+    if call.params["mean"]:
+        number = np.asarray(rows, x.dtype)
+        mean = [partial(np.add.reduce, each, 0, None, losses), partial(np.divide, losses, number, out=losses)]
     first, chosen, flat = np.arange(rows) * classes, np.empty(rows, np.int64), slope.reshape(-1)
     return [
         partial(check_classes, x, target),
@@ -112,10 +134,11 @@ def _softmax_cross_entropy(call: Call) -> list[Run] | None:
         partial(flat.take, chosen, None, wanted, "clip"),
         partial(np.exp, slope, out=slope),
         partial(slope.dot, np.ones(classes, x.dtype), total),
-        partial(np.log, total, out=losses),
-        partial(np.subtract, losses, wanted, out=losses),
+        partial(np.log, total, out=each),
+        partial(np.subtract, each, wanted, out=each),
         partial(np.divide, slope, total[:, None], out=slope),
-        partial(np.negative, losses, out=wanted),
+        partial(np.negative, each, out=wanted),
         partial(np.expm1, wanted, out=wanted),
         partial(flat.__setitem__, chosen, wanted),
+        *mean,
     ]

@@ -56,6 +56,12 @@ def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> A
     return out if b is None else xp.add(out, b, out=out)
 
 
+def rows_product(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
+    """Xᵀ Y, where all leading dimensions run together."""
+    x, y = (xp.reshape(a, (-1, a.shape[-1])) for a in (x, y))
+    return matmul(xp, x.T, y, out=out)
+
+
 def count_strays(xp: Any, strays: Array, index: Array, least: int, size: int) -> None:
     """Add to ``strays`` how many numbers of an index lie below ``least``, or outside a dimension of that size."""
     index = index.astype("int64", copy=False)  # a small unsigned type cannot be compared with -size
@@ -78,10 +84,10 @@ def gather(xp: Any, strays: Array, x: Array, *arrays: Array, index: tuple[Any, .
     return plain.gather(xp, x, *arrays, index=index, out=out)
 
 
-def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, out: Any = None) -> Any:
-    """-log softmax(x)[target] for each row, the softmax, and a count of the classes that do not exist."""
+def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, mean: bool = False, out: Any = None) -> Any:
+    """-log softmax(x)[target] for each row, or the mean, the slope, and a count of the classes that do not exist."""
     count_strays(xp, strays, target, 0, x.shape[1])
-    return dense.softmax_cross_entropy(xp, x, target, out=out)
+    return dense.softmax_cross_entropy(xp, x, target, mean, out=out)
 
 
 def embedding(
@@ -116,6 +122,7 @@ class CupyBackend(Backend):
         self.kernels = table(self.xp) | {
             "matmul": partial(matmul, self.xp),
             "linear": partial(linear, self.xp),
+            "rows_product": partial(rows_product, self.xp),
             "gather": partial(gather, self.xp, self._strays),
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
             "embedding": partial(embedding, self.xp, self._strays, self._askers),

@@ -18,9 +18,9 @@ from tinynet.program import Call
 _KERNELS = table(np)
 
 
-def _softmax_cross_entropy(x: Array, target: Array, out: Any = None) -> Any:
+def _softmax_cross_entropy(x: Array, target: Array, mean: bool = False, out: Any = None) -> Any:
     check_classes(x, target)
-    return _KERNELS["softmax_cross_entropy"](x, target, out=out)
+    return _KERNELS["softmax_cross_entropy"](x, target, mean, out=out)
 
 
 def _embedding(weight: Array, index: Array, padding_idx: int | None, layer: str, out: Array = None) -> Array:

@@ -589,11 +589,29 @@ def softmax_inputs(draw: Any) -> Arguments:
 @st.composite
 def classes(draw: Any) -> Arguments:
     batch, count, random = draw(st.integers(1, 4)), draw(st.integers(1, 4)), np.random.default_rng(draw(seeds))
-    return Arguments([3 * smooth(random, (batch, count)), random.integers(0, count, batch)])
+    arrays = [3 * smooth(random, (batch, count)), random.integers(0, count, batch)]
+    return Arguments(arrays, {"mean": draw(st.booleans())})
+
+
+@st.composite
+def products(draw: Any) -> Arguments:
+    """(…, m) and (…, n) with the same leading dimensions."""
+    x = draw(rows_of())
+    return Arguments([x, smooth(np.random.default_rng(draw(seeds)), (*x.shape[:-1], draw(st.integers(1, 4))))])
+
+
+@st.composite
+def once_broadcast(draw: Any) -> Arguments:
+    """An array, and a shape that broadcasts to its own."""
+    x = draw(rows_of())
+    shape = tuple(draw(st.sampled_from((1, n))) for n in x.shape[draw(st.integers(0, x.ndim)) :])
+    return Arguments([x], {"shape": shape})
 
 
 FUSED = {
     "linear": linear_inputs(),
+    "rows_product": products(),
+    "sum_to": once_broadcast(),
     "softmax": softmax_inputs(),
     "log_softmax": softmax_inputs(),
     "softmax_cross_entropy": classes(),

@@ -8,6 +8,7 @@ but NumPy, whose arrays are how host data comes and goes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ names the operation and the shapes.
 """
 
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype.name)  # NumPy spells it anew each time
 
 
 class Backend(Replaying, ABC):
@@ -106,7 +112,7 @@ class Backend(Replaying, ABC):
 
     def dtype(self, array: Array) -> str:
         """The name of the array's element type, one of ``DTYPES``."""
-        return str(array.dtype.name)
+        return _name(array.dtype)
 
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""

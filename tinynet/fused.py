@@ -1,5 +1,8 @@
 """Fused primitives: the same mathematics twice, once to be read and once to be fast."""
 
+from typing import Any
+
+from tinynet import primitives as p
 from tinynet.primitives import Primitive, Rule
 
 
@@ -34,3 +37,12 @@ class Fused(Primitive):
         super().__init__(name, None, *rules)
         self.reference, self.saves, self.once, self.jointly = reference, saves, once or saves > 0, jointly
         Fused.registry[name] = self
+
+
+def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    new = x.ndim - len(shape)
+    return p.sum(x, axis=tuple(i for i, n in enumerate(x.shape) if i < new or n != shape[i - new])).reshape(shape)
+
+
+sum_to = Fused("sum_to", _sum_to, lambda g, out, x, shape: g.broadcast_to(x.shape))
+"""What was broadcast from a shape, added up to that shape again: the gradient of broadcasting."""

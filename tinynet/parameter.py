@@ -47,10 +47,14 @@ class Parameter(Tensor):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("data", "requires_grad") and name in vars(self):
             recordings.outdate()
-        super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
 
     def _first(self, g: Tensor) -> Tensor:
-        return super()._first(g) if self.grad_place is None else self.grad_place.copy_(g)
+        if self.grad_place is None:
+            return super()._first(g)
+        self.backend.launch("copy", g.data, out=self.grad_place.data)
+        self.grad_place.overwritten()
+        return self.grad_place
 
 
 class FlatParameters:

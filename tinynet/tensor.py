@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import primitives as p
 from tinynet.backend import Array, Backend
 from tinynet.dispatch import COMPLAINTS, explain, together
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
-from tinynet.fused import Fused
+from tinynet.fused import Fused, sum_to
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
 from tinynet.modes import mode, no_grad, refuse_while_recording, switched
@@ -181,8 +180,8 @@ class Tensor(HostExchange):
                         "the loss inside `with tn.reference():`."
                     )
                 for x, share in node._shares(primitive, g):
-                    if share.data.shape != x.data.shape:
-                        share = _unbroadcast(share, x.shape)
+                    if share.data.shape != x.data.shape:  # x was broadcast: the one place where that is undone
+                        share = Tensor.apply(sum_to, share, shape=x.shape)
                     arrived[x] = arrived[x] + share if x in arrived else share
 
     def _shares(self, primitive: Primitive, g: "Tensor") -> Iterator[tuple["Tensor", "Tensor"]]:
@@ -303,13 +302,6 @@ class Tensor(HostExchange):
         """Note that the numbers in this tensor have changed: what was computed from them can no longer go backward."""
         _changes[0] += 1
         self.changed = _changes[0]
-
-
-def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The gradient of an input that was broadcast: what went to many places is added up. The one place that does it."""
-    new = g.ndim - len(shape)
-    repeated = tuple([i for i, n in enumerate(g.shape) if i < new or n != shape[i - new]])
-    return Tensor.apply(p.sum, g, axis=repeated).reshape(shape)
 
 
 _new = Tensor.__new__

@@ -17,6 +17,14 @@ def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> A
 
 
 @kernel
+def rows_product(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
+    """Xᵀ Y, where all leading dimensions of x, and of y, run together: the gradient of a weight."""
+    if x.ndim != 2:
+        x, y = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(y, (-1, y.shape[-1]))
+    return xp.matmul(x.T, y, out=out)
+
+
+@kernel
 def softmax(xp: Any, x: Array, dim: int, out: Array = None) -> Array:
     """e^x / Σ e^x along a dimension."""
     out = room(xp, x, out)
@@ -34,8 +42,8 @@ def log_softmax(xp: Any, x: Array, dim: int, out: Array = None) -> Array:
 
 
 @kernel
-def softmax_cross_entropy(xp: Any, x: Array, target: Array, out: Any = None) -> Any:
-    """-log softmax(x)[target] for each row; and its slope, softmax(x) - one-hot(target)."""
+def softmax_cross_entropy(xp: Any, x: Array, target: Array, mean: bool = False, out: Any = None) -> Any:
+    """-log softmax(x)[target] for each row, or the mean of these; and the slope, softmax(x) - one-hot(target)."""
     losses, slope = out or (None, room(xp, x, None))
     rows, classes = x.shape
     chosen = xp.arange(rows), target
@@ -44,7 +52,9 @@ def softmax_cross_entropy(xp: Any, x: Array, target: Array, out: Any = None) -> 
     wanted = slope[chosen]
     xp.exp(slope, out=slope)
     total = xp.matmul(slope, xp.ones(classes, slope.dtype))
-    losses = xp.subtract(xp.log(total), wanted, out=losses)
+    each = xp.subtract(xp.log(total), wanted, out=None if mean else losses)
     xp.divide(slope, total[:, None], out=slope)
-    slope[chosen] = xp.expm1(-losses)
-    return losses, slope
+    slope[chosen] = xp.expm1(-each)
+    if mean:  # half floats add up in float32; a sum and a division take half the time
+        each = xp.mean(each, out=losses) if x.dtype == "float16" else xp.divide(each.sum(), rows, out=losses)
+    return each, slope

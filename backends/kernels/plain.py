@@ -153,8 +153,30 @@ def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
 
 def _rows_added(xp: Any, x: Array, leading: int, out: Array) -> Array:
     """The sum over the leading dimensions."""
-    rows = xp.reshape(x, (-1, math.prod(x.shape[leading:])))
-    total = xp.reshape(xp.matmul(xp.ones(len(rows), x.dtype), rows), (*[1] * leading, *x.shape[leading:]))
+    rows = x.reshape(math.prod(x.shape[:leading]), -1)
+    ones = xp.ones(len(rows), x.dtype)
+    if out is not None and out.flags.c_contiguous:
+        xp.matmul(ones, rows, out=out.reshape(-1))
+        return out
+    total = xp.matmul(ones, rows).reshape(*[1] * leading, *x.shape[leading:])
+    return total if out is None else copy(xp, total, out=out)
+
+
+def reduced(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The dimensions of a shape that were broadcast from another, and what it is with those at size 1."""
+    new = len(shape) - len(to)
+    axes = tuple([i for i, n in enumerate(shape) if i < new or n != to[i - new]])
+    return axes, (*[1] * new, *to)
+
+
+@kernel
+def sum_to(xp: Any, x: Array, shape: tuple[int, ...], out: Array = None) -> Array:
+    """What was broadcast from a shape, added up to that shape again."""
+    axes, kept = reduced(x.shape, shape)
+    if out is not None and out.flags.c_contiguous:
+        sum(xp, x, axes, out=out.reshape(kept))
+        return out
+    total = sum(xp, x, axes).reshape(shape)
     return total if out is None else copy(xp, total, out=out)
 
 
@@ -176,14 +198,14 @@ def min(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
 @kernel
 def reshape(xp: Any, x: Array, shape: tuple[int, ...], out: Array = None) -> Array:
     """The same elements in another shape."""
-    view = xp.reshape(x, shape)
+    view = x.reshape(shape)
     return view if out is None else copy(xp, view, out=out)
 
 
 @kernel
 def transpose(xp: Any, x: Array, axes: tuple[int, ...], out: Array = None) -> Array:
     """The dimensions in another order."""
-    view = xp.transpose(x, axes)
+    view = x.transpose(axes)
     return view if out is None else copy(xp, view, out=out)
 
 

@@ -19,11 +19,18 @@ def _rows(x: Tensor) -> Tensor:
     return x if x.ndim == 2 else x.reshape(-1 if x.size else 0, x.shape[-1])
 
 
+rows_product = Fused(
+    "rows_product",
+    lambda x, y: _rows(x).T @ _rows(y),
+    lambda g, out, x, y: y @ g.T,
+    lambda g, out, x, y: x @ g,
+)
+"""Xᵀ Y, where all leading dimensions of x, and of y, run together."""
 linear = Fused(
     "linear",
     lambda x, w, b: x @ w.T + b if b is not None else x @ w.T,
     lambda g, out, x, w, b: (_rows(g) @ w).reshape(x.shape),
-    lambda g, out, x, w, b: _rows(g).T @ _rows(x),
+    lambda g, out, x, w, b: rows_product(g, x),
     lambda g, out, x, w, b: g,
 )
 

@@ -115,14 +115,15 @@ class Loss(Module):
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
 
 
-def _softmax_cross_entropy(x: Tensor, target: Tensor) -> Tensor:
-    return -log_softmax(x, dim=-1)[arange(len(x), backend=x.backend), target]
+def _softmax_cross_entropy(x: Tensor, target: Tensor, mean: bool) -> Tensor:
+    losses = -log_softmax(x, dim=-1)[arange(len(x), backend=x.backend), target]
+    return losses.mean() if mean else losses
 
 
 softmax_cross_entropy = Fused(
     "softmax_cross_entropy",
     _softmax_cross_entropy,
-    lambda g, out, x, target, slope: slope * g.unsqueeze(1),
+    lambda g, out, x, target, slope, mean: slope * (g / len(x) if mean else g.unsqueeze(1)),
     None,
     saves=1,
 )
@@ -196,6 +197,8 @@ class CrossEntropyLoss(Loss):
             losses, share = self._against(logits, wanted), None
         elif target.shape == tuple(shape) and not target.is_floating_point():
             losses, share = self._against_classes(logits, target.reshape(-1))
+            if not losses.ndim:
+                return losses
         else:
             last = " For classes in the last dimension: CrossEntropyLoss(dim=-1)." if prediction.ndim > 2 else ""
             raise ShapeError(
@@ -219,12 +222,16 @@ class CrossEntropyLoss(Loss):
         return -(wanted * log_softmax(logits, dim=-1)).sum(1)
 
     def _against_classes(self, logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Each row's loss against a class number, and how much the row counts; None where all count alike."""
+        """Each row's loss against a class number, and how much the row counts; None where all count alike. In the
+        usual case, a mean over rows that all count alike, this mean at once."""
         classes = classes.to(dtype="int64") if classes.dtype == "bool" else classes  # as an index, bools choose rows
         counts = self.counted(classes)
         if counts is not None:
             classes = where(counts, classes, 0)
-        losses, share = softmax_cross_entropy(logits, classes), None
+        alike = counts is None and self.weight is None and not self.label_smoothing
+        if alike and self.reduction == "mean" and classes.size:
+            return softmax_cross_entropy(logits, classes, mean=True), None
+        losses, share = softmax_cross_entropy(logits, classes, mean=False), None
         if self.weight is not None:
             share = self._weights(logits)[classes]
             losses = losses * share
