@@ -84,8 +84,8 @@ class _Shares:
         for one, other in combinations([recording.program for recording in self.recordings], 2):
             if any(step.backend.shares_memory(a, b) for a in _overwritten(one) for b in _overwritten(other)):
                 raise CaptureError(
-                    "a batch cannot be computed in shares where the step changes an array that all of them see (the "
-                    "running statistics of BatchNorm, for one)."
+                    "threads cannot share a batch where the step changes an array that all of them see, such as the "
+                    "running statistics of BatchNorm. Use threads=1."
                 )
         self.finish = Recording(lambda: self._finish(step), [], step.backend, step.names)
         self.loss: Tensor = self.finish.result

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from tinynet.tasks import TASKS, binary
-from tinynet.training import trainer
+from tinynet.training.step import Step
 
 
 def test_the_list(tinynet):
@@ -61,12 +61,12 @@ def test_a_place_that_cannot_be_written(tinynet, tmp_path):
 
 
 def test_an_interrupted_run_says_how_far_it_came(tinynet, monkeypatch):
-    step = trainer.Trainer._train_step
+    step = Step.__call__
 
     def interrupted(self, *given):
-        self._ctrl_c.asked = True
-        step(self, *given)
+        self.trainer._ctrl_c.asked = True
+        return step(self, *given)
 
-    monkeypatch.setattr(trainer.Trainer, "_train_step", interrupted)
+    monkeypatch.setattr(Step, "__call__", interrupted)
     ran = tinynet("tasks binary --quick --quiet --backend numpy")
     assert ran.code == 130 and "accuracy" in ran.out and "interrupted" in ran.err

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         l2=args.l2,
         clip_norm=args.clip_norm,
         capture=not args.no_capture,
+        threads=args.threads,
         callbacks=[*([EarlyStopping(args.patience)] if args.patience else []), Settings(settings)],
     )
     say = (lambda text: None) if args.quiet else print

@@ -9,6 +9,12 @@ INITS = ("normal", "scaled-normal", "xavier", "he", "pytorch")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "warmup", "plateau")
 POSITIVE = number(float, 0, above=True)
 
+
+def threads(text: str) -> int | str:
+    """A type for ``add_argument``: how many threads, or auto."""
+    return "auto" if text == "auto" else int(number(int, 1)(text))
+
+
 EXAMPLE = """\
   tinynet train                                            784-16-16-10 on the digits that come with tinynet
   tinynet train --model 784-30-10 --activation sigmoid --report report.html
@@ -93,6 +99,9 @@ def _training(p: Parser) -> None:
     add_backend(group)
     add("--dtype", type=choice("element type", ("float32", "float64")), default="float32", metavar="TYPE",
         help="float32 or float64 (default: float32)")
+    add("--threads", type=threads, default="auto", metavar="N",
+        help="cut each batch into N parts, a thread each; auto tries what is fastest. A number of threads gives the "
+             "same result every time (default: auto)")
     add("--no-capture", action="store_true", help="run every step afresh instead of recording one and replaying it")
 
 

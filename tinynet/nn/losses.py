@@ -27,11 +27,13 @@ class Loss(Module):
 
     Attributes:
         threshold: above which a single output means class 1.
+        separable: whether the loss of a batch is the mean, or the sum, of its examples' losses, as threads want it.
         dim: the dimension of a prediction along which its classes lie.
     """
 
     threshold = 0.5
     dim = 1  # where the classes lie
+    separable = True
 
     def __init__(self, reduction: str = "mean") -> None:
         if not isinstance(reduction, str):
@@ -169,6 +171,11 @@ class CrossEntropyLoss(Loss):
             self.weight = None if weight is None else tuple(float(w) for w in weight)
         except (TypeError, ValueError):
             raise TypeMismatch(f"CrossEntropyLoss(weight=) is a number for each class; got {weight!r:.60}.") from None
+
+    @property
+    def separable(self) -> bool:  # type: ignore[override]
+        """Not where a mean divides by what the examples of a batch weigh together."""
+        return self.reduction != "mean" or (self.weight is None and self.ignore_index is None)
 
     def classes(self, prediction: Tensor) -> Tensor:
         """The class with the largest output, for each example, pixel or step."""

@@ -47,7 +47,7 @@ def train(
     """Train with plain SGD in batches of 10; returns the test accuracy in percent, of the best epoch if so wished."""
     training, valid, test = parts
     trainer = Trainer(
-        model, loss, optim.SGD(lr=lr), metrics=["accuracy"], l2=l2,
+        model, loss, optim.SGD(lr=lr), metrics=["accuracy"], l2=l2, threads=1,  # the same digits on any number of cores
         callbacks=[EarlyStopping(patience=epochs, monitor="val_accuracy")] if best else [],
     )  # fmt: skip
     history = trainer.fit(training, valid, epochs=epochs, batch_size=10, seed=effort.seed, progress=effort.progress)

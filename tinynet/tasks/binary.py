@@ -28,7 +28,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     train, test = points(seed)
     tn.manual_seed(seed)
     model = network()
-    trainer = tn.Trainer(model, nn.BCEWithLogitsLoss(), optim.Adam(lr=0.01), metrics=["accuracy"])
+    trainer = tn.Trainer(model, nn.BCEWithLogitsLoss(), optim.Adam(lr=0.01), metrics=["accuracy"], threads=1)
     history = trainer.fit(train, epochs=15 if quick else 50, batch_size=20, seed=seed, progress=progress)
 
     score = Score("accuracy", baseline=straight(train, test), reached=trainer.evaluate(test)["accuracy"], form=".2%")

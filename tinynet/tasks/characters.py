@@ -74,7 +74,9 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     tn.manual_seed(seed)
     model, epochs = Writer(len(vocabulary)), 2 if quick else 6
     loss, schedule = nn.CrossEntropyLoss(dim=-1), optim.CosineAnnealingLR(T_max=epochs)
-    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.01), metrics=["accuracy"], schedule=schedule, clip_norm=1.0)
+    trainer = tn.Trainer(
+        model, loss, optim.Adam(lr=0.01), metrics=["accuracy"], schedule=schedule, clip_norm=1.0, threads=1
+    )
     history = trainer.fit(train, test, epochs=epochs, batch_size=32, seed=seed, progress=progress)
 
     reached = trainer.evaluate(test)["loss"]

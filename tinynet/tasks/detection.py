@@ -113,7 +113,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     tn.manual_seed(seed)
     model, loss, metrics, epochs = Detector(), DetectionLoss(), [right_class, overlap, found], 5 if quick else 8
     schedule = optim.CosineAnnealingLR(T_max=epochs)
-    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.003), metrics, schedule=schedule)
+    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.003), metrics, schedule=schedule, threads=1)
     history = trainer.fit(train, test, epochs=epochs, batch_size=10, seed=seed, progress=progress)
 
     reached, simple, target = trainer.evaluate(test), Tensor(brightest(train, test)), Tensor(test.y)

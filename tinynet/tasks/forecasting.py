@@ -49,7 +49,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     tn.manual_seed(seed)
     model, epochs = Forecaster(), 8 if quick else 20
     schedule = optim.CosineAnnealingLR(T_max=epochs)
-    trainer = tn.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.01), schedule=schedule, clip_norm=1.0)
+    trainer = tn.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.01), schedule=schedule, clip_norm=1.0, threads=1)
     history = trainer.fit(train, test, epochs=epochs, batch_size=32, seed=seed, progress=progress)
 
     score = Score(

@@ -40,7 +40,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     tn.manual_seed(seed)
     model = Labeller()
     loss = nn.CrossEntropyLoss(ignore_index=UNMARKED, dim=-1)
-    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.01), metrics=["accuracy"])
+    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.01), metrics=["accuracy"], threads=1)
     history = trainer.fit(train, test, epochs=4 if quick else 8, batch_size=20, seed=seed, progress=progress)
 
     simple, found = commoner_sign(train)[test.x], model.predict(test.x).numpy().argmax(2)

@@ -40,7 +40,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     train, test = pictures(quick)
     tn.manual_seed(seed)
     model = network()
-    trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=0.003), metrics=["accuracy"])
+    trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=0.003), metrics=["accuracy"], threads=1)
     history = trainer.fit(train, test, epochs=3 if quick else 6, batch_size=32, seed=seed, progress=progress)
 
     score = Score("accuracy", baseline=nearest(train, test), reached=trainer.evaluate(test)["accuracy"])

@@ -30,7 +30,8 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     train, test = points(seed)
     tn.manual_seed(seed)
     model, epochs = network(), 50 if quick else 150
-    trainer = tn.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.01), schedule=optim.CosineAnnealingLR(T_max=epochs))
+    schedule = optim.CosineAnnealingLR(T_max=epochs)
+    trainer = tn.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.01), schedule=schedule, threads=1)
     history = trainer.fit(train, epochs=epochs, batch_size=20, seed=seed, progress=progress)
 
     slope, intercept = np.polyfit(train.x[:, 0], train.y[:, 0], 1)

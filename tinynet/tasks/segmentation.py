@@ -63,7 +63,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     model, epochs = UNet(len(CLASSES)), 4 if quick else 7
     schedule = optim.CosineAnnealingLR(T_max=epochs)
     loss = nn.CrossEntropyLoss(weight=[0.3] + [1.0] * 10)  # most pixels show nothing, and would have their way
-    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.005), metrics=["accuracy"], schedule=schedule)
+    trainer = tn.Trainer(model, loss, optim.Adam(lr=0.005), metrics=["accuracy"], schedule=schedule, threads=1)
     history = trainer.fit(train, test, epochs=epochs, batch_size=4, seed=seed, progress=progress)
 
     found = model.predict(test.x, batch_size=50).numpy().argmax(1)

@@ -48,7 +48,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     tn.manual_seed(seed)
     model, epochs = network(), 3 if quick else 6
     schedule = optim.CosineAnnealingLR(T_max=epochs)
-    trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=0.005), schedule=schedule)
+    trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=0.005), schedule=schedule, threads=1)
     history = trainer.fit(train, test, epochs=epochs, batch_size=32, seed=seed, progress=progress)
 
     constant = 0.5 * (math.log(2 * math.pi * np.mean(drivers.variance())) + 1)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tinynet.data import DataLoader
+from tinynet.errors import ArgumentError
 from tinynet.modes import no_grad
 from tinynet.optim import clip_grad_norm_
 from tinynet.program import Program
@@ -10,7 +11,7 @@ from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 from tinynet.training.admission import as_target
 from tinynet.training.step import Step, Totals
-from tinynet.training.threads import choose
+from tinynet.training.threads import choose, separable
 
 if TYPE_CHECKING:
     from tinynet.training.trainer import Trainer
@@ -102,11 +103,17 @@ class Steps:
 
     def _found(self, examples: int, x: Any, y: Any) -> int | None:
         """The number of shares as set, or as trying showed, once for each kind of batch."""
-        if self.trainer.threads != "auto":
-            return int(self.trainer.threads)
-        key = *self._made_of(), x.shape, y.shape
-        if key not in self._tried:
-            self._tried[key] = choose(self.trainer, lambda shares: self.training_in(shares, examples), x, y)
+        trainer = self.trainer
+        key = *self._made_of(), trainer.threads, x.shape, y.shape
+        if key not in self._tried and trainer.threads == "auto":
+            self._tried[key] = choose(trainer, lambda shares: self.training_in(shares, examples), x, y)
+        elif key not in self._tried:
+            if trainer.threads > 1 and not separable(trainer, x, y):
+                raise ArgumentError(
+                    f"Trainer(threads={trainer.threads}): with {trainer.loss!r} and this model the loss of a batch is "
+                    "not the mean of its parts' losses, so threads cannot share it. Use threads=1."
+                )
+            self._tried[key] = int(trainer.threads)
         return self._tried[key]
 
     def _made_of(self) -> tuple[Any, ...]:
