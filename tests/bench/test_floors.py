@@ -1,0 +1,34 @@
+"""The steps written by hand compute what tinynet computes: they are its floor only as long as they do the same work."""
+
+import numpy as np
+import pytest
+
+from tinynet.bench import engines, floors
+from tinynet.bench.workloads import read
+
+WORKLOADS = [
+    "mlp-quick", "mlp:5-7-3-6-3@5", "mlp:3-2@3", "mlp:30-200-40@33",
+    "names-quick", "names:11-5-9x4@7",
+]  # fmt: skip
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_same_losses_and_same_weights(name, threads):
+    """Three steps: the third is right only if every weight moved as it should, twice."""
+    workload = read(name)
+    by_hand, ours = floors.step(workload, *workload.given(), threads), engines.numpy_eager(workload)
+    assert len(by_hand.runs) == threads
+    for _ in range(3):
+        assert float(by_hand()) == pytest.approx(ours.run().item(), rel=1e-4)
+    start, expected = workload.weights(), ours.weights()
+    assert set(by_hand.weights) == set(start)
+    for key, array in by_hand.weights.items():
+        wanted = np.array(expected[key])
+        np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-6, err_msg=key)
+        moved = wanted - start[key]
+        assert np.any(moved), key
+        np.testing.assert_allclose(
+            array - start[key], moved, rtol=2e-2, atol=2e-6, err_msg=key
+        )  # float32's last digits
