@@ -78,7 +78,7 @@ def floor(workload: Workload) -> Step | None:
 
     x, y = workload.given()
     step = importlib.import_module("tinynet.bench.floors").step(workload, x, y)
-    return None if step is None else Step(step, lambda: step.weights)
+    return None if step is None else Step(lambda: step(x, y), lambda: step.weights)
 
 
 def _recorded(workload: Workload, backend: str) -> Step:

@@ -1,8 +1,8 @@
 """The floor: a training step of each family as a straight line of NumPy calls, written by hand.
 
 It says what a replay could cost at best: no engine, no graph, no list of calls, only NumPy and what somebody who knows
-it well would write. A family is a file, with one function ``share``: the weights, the gradients to fill and some
-examples make a function that goes forward and backward. Nothing here knows tinynet but for the workload's weights.
+it well would write. A family is a file, with one function ``share``: the weights, the gradients to fill and a number
+of examples make a function that goes forward and backward. Nothing here knows tinynet but for the workload's weights.
 """
 
 import importlib
@@ -11,11 +11,11 @@ from typing import Any
 from tinynet.bench.floors.step import Floor, quickest
 from tinynet.bench.workload import Workload
 
-FAMILIES = ("mlp", "names")
+FAMILIES = ("mlp", "names", "rnn", "lstm")
 
 
 def step(workload: Workload, x: Any, y: Any, threads: int | None = None) -> Floor | None:
-    """The step of a workload on a batch; None where none is written for its family.
+    """The step of a workload, to be called with batches like this one; None where none is written for its family.
 
     Args:
         threads: how many parts the batch is cut into, a thread each; None finds out by trying.
@@ -23,4 +23,4 @@ def step(workload: Workload, x: Any, y: Any, threads: int | None = None) -> Floo
     if workload.family not in FAMILIES:
         return None
     share = importlib.import_module(f"{__name__}.{workload.family}").share
-    return quickest(share, workload, x, y) if threads is None else Floor(share, workload, x, y, threads)
+    return quickest(share, workload, x, y) if threads is None else Floor(share, workload, threads)

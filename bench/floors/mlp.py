@@ -1,49 +1,47 @@
 """Dense layers with ReLU between them, by hand."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinynet.bench.floors.parts import constant, cross_entropy, relu, room
+from tinynet.bench.floors.step import Run
 
 
-def share(workload: Any, w: dict[str, Any], g: dict[str, Any], x: Any, y: Any, count: int) -> Callable[[], Any]:
-    """Forward and backward for these examples, (examples, features)."""
-    ones, zero = np.ones(len(x), np.float32), constant(0)
-    names = [name.removesuffix(".weight") for name in w if name.endswith(".weight")]
-    values = [x.T, *(room(len(w[f"{name}.bias"]), len(x)) for name in names)]
-    scores, entropy = values[-1], cross_entropy(values[-1], y, count)
-    forward = [
-        (w[f"{name}.weight"].dot, before, w[f"{name}.bias"][:, None], after, relu(after))
-        for name, before, after in zip(names, values, values[1:])
-    ]
-    (to_scores, last, last_bias, _, _), hidden = forward.pop(), forward
-    slopes = [*(room(*value.shape) for value in values[1:-1]), scores]
-    backward = [
-        (w[f"{name}.weight"].T.dot, slope, before.T, g[f"{name}.weight"], g[f"{name}.bias"], before, earlier, positive)
-        for name, slope, before, earlier, positive in zip(
-            names[1:], slopes[1:], values[1:], slopes, [np.empty(value.shape, bool) for value in values[1:]]
-        )
-    ][::-1]
-    first, first_w, first_b = slopes[0], *(g[f"{names[0]}.{part}"] for part in ("weight", "bias"))
+def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count: int) -> Run:
+    """Forward and backward for so many examples, x: (rows, features)."""
+    ones, zero = np.ones(rows, np.float32), constant(0)
+    weights, biases = list(w.values())[::2], list(w.values())[1::2]
+    g_weights, g_biases = list(g.values())[::2], list(g.values())[1::2]
+    values = [room(len(b), rows) for b in biases]  # of each layer, after its ReLU
+    scores, entropy = values[-1], cross_entropy(values[-1], count)
+    slopes = [*(room(*value.shape) for value in values[:-1]), scores]
+    columns, rectify = [b[:, None] for b in biases], [relu(value) for value in values[:-1]]
+    forward = list(zip([w.dot for w in weights[1:]], columns[1:], values, values[1:], [*rectify[1:], None]))
+    positive = [np.empty(value.shape, bool) for value in values]
+    backward = list(
+        zip([w.T.dot for w in weights[1:]], slopes[1:], g_weights[1:], g_biases[1:], values, slopes, positive)
+    )[::-1]
 
-    def run() -> Any:
-        for product, before, bias, after, rectify in hidden:
+    def run(x: Any, y: Any) -> Any:
+        weights[0].dot(x.T, values[0])
+        np.add(values[0], columns[0], values[0])
+        if rectify:
+            rectify[0]()
+        for product, bias, before, after, bend in forward:
             product(before, after)
             np.add(after, bias, after)
-            rectify()
-        to_scores(last, scores)
-        np.add(scores, last_bias, scores)
-        loss = entropy()
-        for product, slope, before_T, g_w, g_b, before, earlier, positive in backward:
-            slope.dot(before_T, g_w)
+            if bend:
+                bend()
+        loss = entropy(y)
+        for product, slope, g_w, g_b, before, earlier, mask in backward:
+            slope.dot(before.T, g_w)
             slope.dot(ones, g_b)
             product(slope, earlier)
-            np.greater(before, zero, positive)
-            np.multiply(earlier, positive, earlier)
-        first.dot(x, first_w)
-        first.dot(ones, first_b)
+            np.greater(before, zero, mask)
+            np.multiply(earlier, mask, earlier)
+        slopes[0].dot(x, g_weights[0])
+        slopes[0].dot(ones, g_biases[0])
         return loss
 
     return run

@@ -25,15 +25,16 @@ def relu(x: Any) -> Callable[[], Any]:
     return partial(x.clip, 0, math.inf, x) if x.size > SMALL else partial(np.maximum, x, constant(0), out=x)
 
 
-def cross_entropy(scores: Any, y: Any, count: int) -> Callable[[], Any]:
-    """The sum of -log softmax(scores)[y] over the columns, over ``count``; the scores (classes, examples) become its
-    slope."""
-    columns, by_row = np.arange(len(y)), np.asarray(len(y))
-    peaks, total, wanted, chosen = *(room(len(y)) for _ in range(3)), np.empty(len(y), np.int64)
-    over_classes, over_columns = np.ones(len(scores), np.float32), np.ones(len(y), np.float32)
+def cross_entropy(scores: Any, count: int) -> Callable[[Any], Any]:
+    """A function of y, one class a column: the sum of -log softmax(scores)[y] over ``count``; the scores, (classes,
+    examples), become its slope."""
+    rows = scores.shape[1]
+    columns, by_row = np.arange(rows), np.asarray(rows)
+    peaks, total, wanted, chosen = *(room(rows) for _ in range(3)), np.empty(rows, np.int64)
+    over_classes, over_columns = np.ones(len(scores), np.float32), np.ones(rows, np.float32)
     every, each, loss, one_by_one = constant(count), constant(1 / count), room(), scores.reshape(-1)
 
-    def run() -> Any:
+    def run(y: Any) -> Any:
         np.maximum.reduce(scores, 0, None, peaks)
         np.subtract(scores, peaks, scores)
         np.multiply(y, by_row, chosen)

@@ -17,46 +17,49 @@ from threadpoolctl import ThreadpoolController
 
 from tinynet.bench.workload import Workload
 
-Run = Callable[[], Any]
-Share = Callable[..., Run]  # (workload, weights, gradients, x, y, count) -> run, which fills gradients, returns a loss
+Run = Callable[[Any, Any], Any]  # (x, y) -> loss; fills the gradients
+Share = Callable[..., Run]  # (workload, weights, gradients, rows, count) -> run
 SHORT = 0.5e-3  # seconds; a shorter step loses more by two threads meeting than it gains
 TRIAL = 0.2  # seconds given to each way
 
 
 class Floor:
-    """One training step each time it is called; returns the loss before the update.
+    """A training step, called with a batch; returns the loss before the update.
 
     Args:
-        share: what a family's file makes: forward and backward of some examples, as their part of the batch's mean.
+        share: what a family's file makes: forward and backward of so many examples, as their part of the mean over a batch.
         threads: how many parts the batch is cut into. With one, BLAS uses the threads it is set to; with several, one.
 
     Attributes:
         weights: by PyTorch's names, views of one flat array.
     """
 
-    def __init__(self, share: Share, workload: Workload, x: Any, y: Any, threads: int = 1) -> None:
+    def __init__(self, share: Share, workload: Workload, threads: int = 1) -> None:
         self.flat, self.weights = flat(workload.weights())
-        ends = [len(x) * i // threads for i in range(threads + 1)]
+        count = workload.batch
+        ends = [count * i // threads for i in range(threads + 1)]
+        self.parts = [slice(start, end) for start, end in pairwise(ends) if start < end]
         self.gradients, self.runs = [], []
-        for part in (slice(start, end) for start, end in pairwise(ends) if start < end):
+        for part in self.parts:
             gradient, by_name = flat(self.weights)
             self.gradients.append(gradient)
-            self.runs.append(share(workload, self.weights, by_name, x[part], y[part], len(x)))
+            self.runs.append(share(workload, self.weights, by_name, part.stop - part.start, count))
         self.rate = np.asarray(workload.learning_rate, self.flat.dtype)
 
-    def __call__(self) -> Any:
+    def __call__(self, x: Any, y: Any) -> Any:
         """Forward, backward, update."""
-        first, *others = self.runs
+        others = self.runs[1:]
         if others:
             before = [library.get_num_threads() for library in _blas()]
             for library in _blas():
                 library.set_num_threads(1)
-            running = [_pool(len(others)).submit(run) for run in others]
-            loss = sum((later.result() for later in running), first())
+            (run, here), *elsewhere = zip(self.runs, self.parts)
+            running = [_pool(len(others)).submit(run, x[part], y[part]) for run, part in elsewhere]
+            loss = sum((later.result() for later in running), run(x[here], y[here]))
             for library, count in zip(_blas(), before):
                 library.set_num_threads(count)
         else:
-            loss = first()
+            loss = self.runs[0](x, y)
         total, *rest = self.gradients
         for gradient in rest:
             np.add(total, gradient, total)
@@ -68,10 +71,10 @@ class Floor:
 def quickest(share: Share, workload: Workload, x: Any, y: Any) -> Floor:
     """The step whole or with a thread for each core, whichever is quicker when tried."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ways = {1: _seconds(Floor(share, workload, x, y))}
+    ways = {1: _seconds(Floor(share, workload), x, y)}
     if ways[1] > SHORT and 1 < cores <= len(x):
-        ways[cores] = _seconds(Floor(share, workload, x, y, cores))
-    return Floor(share, workload, x, y, min(ways, key=ways.__getitem__))
+        ways[cores] = _seconds(Floor(share, workload, cores), x, y)
+    return Floor(share, workload, min(ways, key=ways.__getitem__))
 
 
 def flat(arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -82,13 +85,13 @@ def flat(arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return whole, {name: part.reshape(array.shape) for (name, array), part in zip(arrays.items(), parts)}
 
 
-def _seconds(step: Floor) -> float:
+def _seconds(step: Floor, x: Any, y: Any) -> float:
     """What a step takes: the shortest of a few, since whatever else the machine does only makes it longer."""
-    step()
+    step(x, y)
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < TRIAL:
         began = time.perf_counter()
-        step()
+        step(x, y)
         taken.append(time.perf_counter() - began)
     return min(taken)
 

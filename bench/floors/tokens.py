@@ -1,27 +1,55 @@
-"""Embeddings by hand: rows of a table looked up, and their gradients added up in their places."""
+"""Tokens by hand: rows of a table looked up, their gradients added up in their places, and scores for the next one."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-
-def look_up(table: Any, x: Any, out: Any) -> Callable[[], Any]:
-    """The rows that x names, into ``out``, which holds their numbers one after the other."""
-    rows, tokens = out.reshape(x.size, -1), x.reshape(-1)
-    return lambda: table.take(tokens, 0, rows, "clip")
+from tinynet.bench.floors.parts import cross_entropy, room
 
 
-def put_back(g_table: Any, x: Any, slope: Any) -> Callable[[], Any]:
-    """0, and each row of the slope added where its token's row is: number by number, which NumPy does quickly."""
-    tokens, width, within = x.reshape(-1, 1), np.asarray(g_table.shape[1]), np.arange(g_table.shape[1])
-    starts, places = np.empty(tokens.shape, np.int64), np.empty((x.size, len(within)), np.int64)
-    total, one_by_one, all_places = g_table.reshape(-1), slope.reshape(-1), places.reshape(-1)
+def look_up(table: Any, out: Any) -> Callable[[Any], Any]:
+    """A function of tokens: their rows, into ``out``, which holds their numbers one after the other."""
+    rows = out.reshape(-1, table.shape[1])
+    return lambda x: table.take(x.reshape(-1), 0, rows, "clip")
 
-    def run() -> None:
+
+def put_back(g_table: Any, slope: Any) -> Callable[[Any], Any]:
+    """A function of tokens: 0, and each row of the slope added where its token's row is. Number by number, which NumPy
+    does several times as quickly as row by row."""
+    width, within = np.asarray(g_table.shape[1]), np.arange(g_table.shape[1])
+    places = np.empty((slope.size // len(within), len(within)), np.int64)
+    starts, all_places = np.empty((len(places), 1), np.int64), places.reshape(-1)
+    total, one_by_one = g_table.reshape(-1), slope.reshape(-1)
+
+    def run(x: Any) -> None:
         total.fill(0)
-        np.multiply(tokens, width, starts)
+        np.multiply(x.reshape(-1, 1), width, starts)
         np.add(starts, within, places)
         np.add.at(total, all_places, one_by_one)
 
     return run
+
+
+class Characters:
+    """What stands around a recurrent layer: its input from a table, and scores from its states, (steps · rows, …)."""
+
+    def __init__(self, w: dict[str, Any], g: dict[str, Any], rows: int, steps: int, count: int) -> None:
+        table, self.w, bias = w["embedding.weight"], w["head.weight"], w["head.bias"]
+        self.g_w, self.g_b, self.bias = g["head.weight"], g["head.bias"], bias[:, None]
+        self.x, self.d_x = (room(steps * rows, table.shape[1]) for _ in range(2))
+        self.states, self.d_states = (room(steps * rows, self.w.shape[1]) for _ in range(2))
+        self.logits, self.ones = room(len(self.w), steps * rows), np.ones(steps * rows, np.float32)
+        self.entropy = cross_entropy(self.logits, steps * count)
+        find, add_up = look_up(table, self.x), put_back(g["embedding.weight"], self.d_x)
+        self.look_up, self.put_back = (lambda tokens: find(tokens.T)), (lambda tokens: add_up(tokens.T))
+
+    def scores(self, y: Any) -> Any:
+        """The loss of the states; fills their gradients, and those of the weights that score them."""
+        self.w.dot(self.states.T, self.logits)
+        np.add(self.logits, self.bias, self.logits)
+        loss = self.entropy(y.T.reshape(-1))
+        self.logits.dot(self.states, self.g_w)
+        self.logits.dot(self.ones, self.g_b)
+        self.logits.T.dot(self.w, self.d_states)
+        return loss

@@ -8,7 +8,7 @@ from tinynet.bench.workloads import read
 
 WORKLOADS = [
     "mlp-quick", "mlp:5-7-3-6-3@5", "mlp:3-2@3", "mlp:30-200-40@33",
-    "names-quick", "names:11-5-9x4@7",
+    "names-quick", "names:11-5-9x4@7", "rnn-quick", "rnn:11-5-9x4@7", "lstm-quick", "lstm:11-5-9x4@7", "lstm:5-3-300x8@17",
 ]  # fmt: skip
 
 
@@ -18,10 +18,11 @@ WORKLOADS = [
 def test_same_losses_and_same_weights(name, threads):
     """Three steps: the third is right only if every weight moved as it should, twice."""
     workload = read(name)
-    by_hand, ours = floors.step(workload, *workload.given(), threads), engines.numpy_eager(workload)
+    x, y = workload.given()
+    by_hand, ours = floors.step(workload, x, y, threads), engines.numpy_eager(workload)
     assert len(by_hand.runs) == threads
     for _ in range(3):
-        assert float(by_hand()) == pytest.approx(ours.run().item(), rel=1e-4)
+        assert float(by_hand(x, y)) == pytest.approx(ours.run().item(), rel=1e-4)
     start, expected = workload.weights(), ours.weights()
     assert set(by_hand.weights) == set(start)
     for key, array in by_hand.weights.items():
