@@ -113,6 +113,13 @@ CASES = {
         ((CUBE, -CUBE, CUBE, CUBE[:, ::-1], CUBE, k, np.abs(KEYS)), {"causal": False, "scale": 0.5})
         for k in (None, KEYS > 0)
     ],
+    "assemble": [
+        ((CUBE, *CUBE[::-1]), {"indices": ((0,), (1,))}),
+        (
+            (CUBE.transpose(1, 0, 2), *-CUBE, CUBE[0]),
+            {"indices": ((..., 1, slice(None)), (slice(None), 0), (slice(None), 1))},
+        ),
+    ],
     "rotary": [((KEYS,), {"offset": 3, "base": 100.0, "turn": turn}) for turn in (1, -1)],
     "gelu": [((x,), {"approximate": a}) for x in (CUBE, CUBE.astype("float32")) for a in ("none", "tanh")],
     "embedding_grad": [((X, COLUMNS), {"rows": 5}), ((CUBE, TARGET.reshape(2, 2).repeat(2, 1)), {"rows": 3})],

@@ -608,7 +608,20 @@ def once_broadcast(draw: Any) -> Arguments:
     return Arguments([x], {"shape": shape})
 
 
+@st.composite
+def taken_apart(draw: Any) -> Arguments:
+    """An array, and what belongs into it: each row once, or some rows and slices, which may meet."""
+    random, shape = np.random.default_rng(draw(seeds)), (draw(st.integers(1, 4)), draw(st.integers(1, 4)), 2)
+    indices = draw(st.permutations([(i,) for i in range(shape[0])]))
+    if draw(st.booleans()):
+        some = [(slice(None), -1), (..., slice(1)), (slice(1, None), None, slice(None, None, 2)), (-1,), (0, 0)]
+        indices = draw(st.lists(st.sampled_from([*some, *indices]), min_size=1, max_size=4))
+    x = smooth(random, shape)
+    return Arguments([x, *[smooth(random, x[index].shape) for index in indices]], {"indices": tuple(indices)})
+
+
 FUSED = {
+    "assemble": taken_apart(),
     "linear": linear_inputs(),
     "rows_product": products(),
     "sum_to": once_broadcast(),

@@ -46,3 +46,28 @@ def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
 
 sum_to = Fused("sum_to", _sum_to, lambda g, out, x, shape: g.broadcast_to(x.shape))
 """What was broadcast from a shape, added up to that shape again: the gradient of broadcasting."""
+
+
+def _assembled(x: Any, *parts: Any, indices: tuple[Any, ...]) -> Any:
+    first, *others = [p.scatter_add(part, index=index, shape=x.shape) for part, index in zip(parts, indices)]
+    for other in others:
+        first = first + other
+    return first
+
+
+assemble = Fused(
+    "assemble",
+    _assembled,
+    jointly=lambda g, out, x, *parts, indices: (None, *[p.gather(g, index=index) for index in indices]),
+)
+"""Parts in their places in an array like x, zeros elsewhere, what meets added up: the gradient of basic indexing."""
+
+
+def assembled(x: Any, parts: list[tuple[Any, Any]], g: Any) -> Any:
+    """The gradient of x from those of its parts, each with its index, and what else arrived (or None)."""
+    gradients, indices = zip(*parts)
+    if len(parts) == 1:
+        whole = p.scatter_add(*gradients, index=indices[0], shape=x.shape)
+    else:
+        whole = assemble(x, *gradients, indices=indices)
+    return whole if g is None else g + whole

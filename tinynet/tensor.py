@@ -12,11 +12,11 @@ import numpy as np
 from tinynet.backend import Array, Backend
 from tinynet.dispatch import COMPLAINTS, explain, together
 from tinynet.errors import BackendMismatch, DomainError, GradientError, ShapeError, TinynetError, TypeMismatch
-from tinynet.fused import Fused, sum_to
+from tinynet.fused import Fused, assembled, sum_to
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
 from tinynet.modes import mode, no_grad, refuse_while_recording, switched
-from tinynet.primitives import Primitive
+from tinynet.primitives import Primitive, gather
 from tinynet.program import VIEWS
 from tinynet.registry import get_backend
 from tinynet.staleness import recordings
@@ -163,9 +163,13 @@ class Tensor(HostExchange):
             self._backward_inside(gradient, create_graph)
             return
         arrived = {self: gradient}
+        taken: dict[Tensor, Any] = {}  # from a tensor its parts' gradients, which are put in place all at once
         with switched(remember=create_graph):
             for node in backward_order(self):
-                if (g := arrived.pop(node, None)) is None:
+                g = arrived.pop(node, None)
+                if node in taken:
+                    g = assembled(node, taken.pop(node), g)
+                if g is None:
                     continue
                 if node.hooks:
                     g = node._hooked(g)
@@ -179,6 +183,9 @@ class Tensor(HostExchange):
                         f"the fused {primitive.name} can be differentiated once. For second derivatives compute "
                         "the loss inside `with tn.reference():`."
                     )
+                if primitive is gather and len(node.inputs) == 1:
+                    taken.setdefault(node.inputs[0], []).append((g, node.params["index"]))
+                    continue
                 for x, share in node._shares(primitive, g):
                     if share.data.shape != x.data.shape:  # x was broadcast: the one place where that is undone
                         share = Tensor.apply(sum_to, share, shape=x.shape)
