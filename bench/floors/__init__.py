@@ -11,7 +11,7 @@ from typing import Any
 from tinynet.bench.floors.step import Floor, quickest
 from tinynet.bench.workload import Workload
 
-FAMILIES = ("mlp", "names", "rnn", "lstm")
+FAMILIES = ("mlp", "names", "cnn", "rnn", "lstm")
 
 
 def step(workload: Workload, x: Any, y: Any, threads: int | None = None) -> Floor | None:

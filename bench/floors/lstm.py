@@ -25,7 +25,7 @@ def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count:
     ours = list(zip(ORDER, range(4)))
     g_w_ih, g_w_hh, g_b_ih, g_b_hh = list(g.values())[1:5]
     hidden, embedded = w_hh.shape[2], w_ih.shape[2]
-    half, one = constant(0.5), constant(1)
+    half = constant(0.5)
     inward, turned, bias = room(4, embedded, hidden), room(4, hidden, hidden), room(4, 1, hidden)
     x, d_x, states = around.x, around.d_x, around.states
     h, arriving = (a.reshape(steps, rows, hidden) for a in (states, around.d_states))

@@ -27,7 +27,7 @@ class Floor:
     """A training step, called with a batch; returns the loss before the update.
 
     Args:
-        share: what a family's file makes: forward and backward of so many examples, as their part of the mean over a batch.
+        share: what a family's file makes: forward and backward of so many examples, their part of the batch's mean.
         threads: how many parts the batch is cut into. With one, BLAS uses the threads it is set to; with several, one.
 
     Attributes:

@@ -8,7 +8,8 @@ from tinynet.bench.workloads import read
 
 WORKLOADS = [
     "mlp-quick", "mlp:5-7-3-6-3@5", "mlp:3-2@3", "mlp:30-200-40@33",
-    "names-quick", "names:11-5-9x4@7", "rnn-quick", "rnn:11-5-9x4@7", "lstm-quick", "lstm:11-5-9x4@7", "lstm:5-3-300x8@17",
+    "names-quick", "names:11-5-9x4@7", "rnn-quick", "rnn:11-5-9x4@7",
+    "lstm-quick", "lstm:11-5-9x4@7", "lstm:5-3-300x8@17", "cnn-quick", "cnn:19-3-4-5-6@5",
 ]  # fmt: skip
 
 
