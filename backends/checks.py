@@ -1,4 +1,4 @@
-"""What NumPy would take for a row from the end is refused: a replayed step has nobody else who looks."""
+"""What NumPy would take for another row is refused: a replayed step has nobody else who looks."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from tinynet.errors import ArgumentError
 
 
 def check_classes(x: Any, target: Any) -> None:
-    """Complain of a class below 0; one that is too large NumPy notices by itself."""
-    if target.size and np.minimum.reduce(target) < 0:
-        raise ArgumentError(f"cross-entropy got class {target.min()}; classes are 0 … {x.shape[1] - 1}.")
+    """Complain of a class that x has no column for."""
+    counted = target.view(f"u{target.itemsize}")  # in which a number below 0 is a very large one
+    if target.size and np.maximum.reduce(counted) >= x.shape[1]:
+        stray = target.min() if target.min() < 0 else target.max()
+        raise ArgumentError(f"cross-entropy got class {stray}; classes are 0 … {x.shape[1] - 1}.")

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tinynet.backends.kernels.register import Array, kernel
+from tinynet.backends.kernels.register import Array, kernel, ones
 from tinynet.primitives import ARRAY
 
 SMALL = 4096  # elements up to which a call's own time counts most
@@ -135,7 +135,7 @@ def cast(xp: Any, x: Array, dtype: str, out: Array = None) -> Array:
 @kernel
 def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
     """The sum over the dimensions ``axis``; half floats, which count to 2,048, are added up in float32."""
-    if x.dtype == "float16":
+    if x.dtype == xp.float16:
         return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
     if xp.__name__ == "numpy" and adds_as_product(x, axis):
         return _rows_added(xp, x, len(axis), out)
@@ -154,11 +154,11 @@ def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
 def _rows_added(xp: Any, x: Array, leading: int, out: Array) -> Array:
     """The sum over the leading dimensions."""
     rows = x.reshape(math.prod(x.shape[:leading]), -1)
-    ones = xp.ones(len(rows), x.dtype)
+    each = ones(xp, len(rows), x.dtype)
     if out is not None and out.flags.c_contiguous:
-        xp.matmul(ones, rows, out=out.reshape(-1))
+        each.dot(rows, out=out.reshape(-1))
         return out
-    total = xp.matmul(ones, rows).reshape(*[1] * leading, *x.shape[leading:])
+    total = each.dot(rows).reshape(*[1] * leading, *x.shape[leading:])
     return total if out is None else copy(xp, total, out=out)
 
 
