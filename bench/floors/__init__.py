@@ -8,10 +8,10 @@ of examples make a function that goes forward and backward. Nothing here knows t
 import importlib
 from typing import Any
 
-from tinynet.bench.floors.step import Floor, quickest
+from tinynet.bench.floors.floor import Floor, quickest
 from tinynet.bench.workload import Workload
 
-FAMILIES = ("mlp", "names", "cnn", "rnn", "lstm")
+FAMILIES = ("mlp", "names", "cnn", "rnn", "lstm", "gpt")
 
 
 def step(workload: Workload, x: Any, y: Any, threads: int | None = None) -> Floor | None:

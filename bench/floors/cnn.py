@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, cross_entropy, relu, room
-from tinynet.bench.floors.step import Run
 
 SIDE = 5
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, room
-from tinynet.bench.floors.step import Run
 from tinynet.bench.floors.tokens import Characters
 
 NEARBY = 1 << 17  # numbers worked out at a time
@@ -50,7 +50,7 @@ def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count:
     )
     new_c = [*gates[1:, 4], last]
 
-    forward = []
+    forward: list[Any] = []
     for piece in pieces:
         some = range(piece.start, piece.stop)
         out = from_input[:, : len(some) * rows]
@@ -60,7 +60,7 @@ def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count:
             [(None if t == 0 else h[t - 1], a, gates[t, :4], gates[t, :3], gates[t, 1:3], gates[t, 4:2:-1], gates[t, 0],
               gates[t, 5], new_c[t], h[t]) for t, a in zip(some, each)],
         ))  # fmt: skip
-    backward = []
+    backward: list[Any] = []
     for piece in pieces[::-1]:
         rate, now, pass_on = rates[: piece.stop - piece.start], gates[piece], passing[: piece.stop - piece.start]
         slopes = [

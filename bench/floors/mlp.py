@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, cross_entropy, relu, room
-from tinynet.bench.floors.step import Run
 
 
 def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count: int) -> Run:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, cross_entropy, room
-from tinynet.bench.floors.step import Run
 from tinynet.bench.floors.tokens import look_up, put_back
 
 

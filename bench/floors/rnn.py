@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, room
-from tinynet.bench.floors.step import Run
 from tinynet.bench.floors.tokens import Characters
 
 
@@ -22,8 +22,8 @@ def share(workload: Any, w: dict[str, Any], g: dict[str, Any], rows: int, count:
     by_step, d_by_step = (a.reshape(-1, rows, len(w_hh)) for a in (states, d))
     slopes, bias, turned = room(*states.shape), room(len(w_hh)), room(*w_hh.shape)
     sums, d_h, ones, one = room(rows, len(w_hh)), room(rows, len(w_hh)), np.ones(len(x), np.float32), constant(1)
-    forward = [(before.dot, now) for before, now in pairwise(by_step)]
-    backward = list(zip(d_by_step, slopes.reshape(by_step.shape), [a.dot for a in d_by_step]))[::-1]
+    forward: list[Any] = [(before.dot, now) for before, now in pairwise(by_step)]
+    backward: list[Any] = list(zip(d_by_step, slopes.reshape(by_step.shape), [a.dot for a in d_by_step]))[::-1]
 
     def run(tokens: Any, y: Any) -> Any:
         around.look_up(tokens)

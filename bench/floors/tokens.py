@@ -41,8 +41,15 @@ class Characters:
         self.states, self.d_states = (room(steps * rows, self.w.shape[1]) for _ in range(2))
         self.logits, self.ones = room(len(self.w), steps * rows), np.ones(steps * rows, np.float32)
         self.entropy = cross_entropy(self.logits, steps * count)
-        find, add_up = look_up(table, self.x), put_back(g["embedding.weight"], self.d_x)
-        self.look_up, self.put_back = (lambda tokens: find(tokens.T)), (lambda tokens: add_up(tokens.T))
+        self.find, self.add_up = look_up(table, self.x), put_back(g["embedding.weight"], self.d_x)
+
+    def look_up(self, tokens: Any) -> None:
+        """From tokens, (rows, steps), to the input of the layer."""
+        self.find(tokens.T)
+
+    def put_back(self, tokens: Any) -> None:
+        """From the slope of that input to the table's."""
+        self.add_up(tokens.T)
 
     def scores(self, y: Any) -> Any:
         """The loss of the states; fills their gradients, and those of the weights that score them."""

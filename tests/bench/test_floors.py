@@ -1,15 +1,19 @@
 """The steps written by hand compute what tinynet computes: they are its floor only as long as they do the same work."""
 
+import os
+
 import numpy as np
 import pytest
 
 from tinynet.bench import engines, floors
+from tinynet.bench.floors import floor, gpt
 from tinynet.bench.workloads import read
 
 WORKLOADS = [
     "mlp-quick", "mlp:5-7-3-6-3@5", "mlp:3-2@3", "mlp:30-200-40@33",
     "names-quick", "names:11-5-9x4@7", "rnn-quick", "rnn:11-5-9x4@7",
     "lstm-quick", "lstm:11-5-9x4@7", "lstm:5-3-300x8@17", "cnn-quick", "cnn:19-3-4-5-6@5",
+    "gpt-quick", "gpt:11-12-3-2x5@3",
 ]  # fmt: skip
 
 
@@ -34,3 +38,27 @@ def test_same_losses_and_same_weights(name, threads):
         np.testing.assert_allclose(
             array - start[key], moved, rtol=2e-2, atol=2e-6, err_msg=key
         )  # float32's last digits
+
+
+@pytest.mark.tiny
+def test_attention_whose_scores_are_large(monkeypatch):
+    monkeypatch.setattr(gpt, "CALM", 0.0)
+    test_same_losses_and_same_weights("gpt-quick", 1)
+
+
+@pytest.mark.tiny
+def test_two_threads_or_one_found_by_trying(monkeypatch):
+    """Whatever is tried beforehand, the step that is handed out starts from the workload's weights."""
+    monkeypatch.setattr(floor, "SHORT", 0.0)
+    monkeypatch.setattr(floor, "TRIAL", 0.0)
+    workload = read("mlp-quick")
+    x, y = workload.given()
+    found = floors.step(workload, x, y)
+    assert len(found.runs) in (1, os.cpu_count())
+    assert float(found(x, y)) == pytest.approx(engines.numpy_eager(workload).run().item(), rel=1e-4)
+
+
+@pytest.mark.tiny
+def test_no_step_for_a_family_without_one():
+    workload = read("moons-quick")
+    assert floors.step(workload, *workload.given()) is None
