@@ -5,6 +5,7 @@ with ``threads="auto"``, so that the floor is no worse off on several cores.
 """
 
 import os
+import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from tinynet.bench.floors.parts import room
 from tinynet.bench.workload import Workload
 
 Run = Callable[[Any, Any], Any]  # (x, y) -> loss; fills the gradients
 Share = Callable[..., Run]  # (workload, weights, gradients, rows, count) -> run
 SHORT = 0.5e-3  # seconds; a shorter step loses more by two threads meeting than it gains
 TRIAL = 0.2  # seconds given to each way
+WORTH = 0.95  # of the time that the batch takes as a whole: what threads must stay below to be preferred
 
 
 class Floor:
@@ -71,29 +74,29 @@ class Floor:
 def quickest(share: Share, workload: Workload, x: Any, y: Any) -> Floor:
     """The step whole or with a thread for each core, whichever is quicker when tried."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ways = {1: _seconds(Floor(share, workload), x, y)}
-    if ways[1] > SHORT and 1 < cores <= len(x):
-        ways[cores] = _seconds(Floor(share, workload, cores), x, y)
-    return Floor(share, workload, min(ways, key=ways.__getitem__))
+    whole = _seconds(Floor(share, workload), x, y)
+    several = whole > SHORT and 1 < cores <= len(x)
+    threads = cores if several and _seconds(Floor(share, workload, cores), x, y) < WORTH * whole else 1
+    return Floor(share, workload, threads)
 
 
 def flat(arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A copy of all arrays in one, end to end, and views of it by their names."""
     ends = np.cumsum([0, *(array.size for array in arrays.values())])
-    whole = np.concatenate([array.ravel() for array in arrays.values()])
+    whole = np.concatenate([array.ravel() for array in arrays.values()], out=room(ends[-1]))
     parts = [whole[start:end] for start, end in pairwise(ends)]
     return whole, {name: part.reshape(array.shape) for (name, array), part in zip(arrays.items(), parts)}
 
 
 def _seconds(step: Floor, x: Any, y: Any) -> float:
-    """What a step takes: the shortest of a few, since whatever else the machine does only makes it longer."""
+    """What a step takes: the median, since threads that wait for each other are at times quick and at times not."""
     step(x, y)
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < TRIAL:
         began = time.perf_counter()
         step(x, y)
         taken.append(time.perf_counter() - began)
-    return min(taken)
+    return statistics.median(taken)
 
 
 @cache
