@@ -12,6 +12,7 @@ from tinynet.backends.blas import use_threads
 from tinynet.backends.bound import Run, bind
 from tinynet.backends.checks import check_classes
 from tinynet.backends.kernels import table
+from tinynet.backends.unused import give_back
 from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.program import Call
 
@@ -67,6 +68,9 @@ class NumpyBackend(Backend):
         room = np.empty(max(a.nbytes for a in arrays) + LINE, np.uint8)
         start = -room.ctypes.data % LINE
         return [np.ndarray(a.shape, a.dtype, room, start, a.strides) for a in arrays]
+
+    def tidy(self) -> None:
+        give_back()
 
     def use_threads(self, count: int) -> int | None:
         return use_threads(count)

@@ -55,6 +55,7 @@ class Recording:
         self.result = _map(self._output, result)
         del result  # and with it the graph, which holds every array
         self.program.finish()
+        backend.tidy()
         self.version = recordings.version
         self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]
 

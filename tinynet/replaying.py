@@ -24,6 +24,9 @@ class Replaying:
         """New arrays like these, all beginning at one and the same place in memory; only where ``overlays``."""
         raise NotImplementedError
 
+    def tidy(self) -> None:
+        """Give memory that nobody uses any longer back to the system, after a recording has left much of it."""
+
     def use_threads(self, count: int) -> int | None:
         """Let every kernel use so many threads inside from now on; returns how many before, None where none can say."""
         return None

@@ -1,11 +1,14 @@
 """NumPy's kernels where the size or the layout decides how they compute: the numbers are the same either way."""
 
+import ctypes
 import math
+import os
 
 import numpy as np
 import pytest
 
 from tinynet import get_backend
+from tinynet.bench import memory
 from tinynet.errors import ArgumentError
 
 NUMPY = get_backend("numpy")
@@ -86,3 +89,16 @@ def test_rows_that_do_not_exist_are_refused_and_named(dtype):
     for stray in (5, 100) if dtype == "uint8" else (5, 100, -1, -5):
         with pytest.raises(ArgumentError, match=rf"rows 0 … 4; got index {stray}\."):
             rows(np.array([1, stray, 2], dtype))
+
+
+def test_memory_that_arrays_left_behind_goes_back_to_the_system():
+    """An array above many freed ones keeps the C library from giving them back by itself."""
+    if not hasattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim") or memory.resident() is None:
+        pytest.skip("needs glibc, and a system that says how much memory a process holds")
+    arrays = [np.ones(15_000) for _ in range(400)]  # below what is mapped by itself: 48 MB in all
+    last = arrays.pop()
+    held = memory.resident()
+    arrays.clear()
+    NUMPY.tidy()
+    assert memory.resident() < held - 30
+    assert last.all()

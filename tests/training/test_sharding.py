@@ -230,6 +230,7 @@ def test_auto_takes_shares_where_they_are_faster(monkeypatch):
     trainer = moons_trainer()
     trainer.fit(MOONS, epochs=1, batch_size=8, progress=False)
     assert trainer.steps.shares == 4
+    assert [step.shares for step in trainer.steps._steps.values()] == [4], "what was not chosen is let go"
     assert trainer.history.notes == ["each batch is cut into 4 shares, a thread each"]
     monkeypatch.setattr(threads, "_seconds", lambda step, x, y: 1.0)
     trainer = moons_trainer()

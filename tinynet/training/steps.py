@@ -1,5 +1,7 @@
 """Steps: what a trainer does with a batch, in training and in evaluation, and the recordings of it that are kept."""
 
+import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet.data import DataLoader
@@ -15,6 +17,8 @@ from tinynet.training.threads import choose, separable
 
 if TYPE_CHECKING:
     from tinynet.training.trainer import Trainer
+
+Make = Callable[[int | None], Step]  # the step in so many shares
 
 
 class Steps:
@@ -90,23 +94,31 @@ class Steps:
         parts = trainer.model, trainer.loss, trainer.optimizer, trainer.capture, trainer.threads
         made_of = recordings.version, parts, trainer.l2, trainer.clip_norm, examples
         if self._single is None or self._single[0] != made_of:
-            self._single = made_of, self.training_in(self._found(examples, x, y), examples, counting=False)
+            make: Make = lambda shares: self.training_in(shares, examples, counting=False)
+            self._single = made_of, make(self._found(make, x, y))
         return self._single[1]
 
     def decide(self, loader: DataLoader) -> None:
         """Settle into how many shares the batches of this run are cut."""
         trainer, first = self.trainer, slice(loader.batch_size)
         trainer.model.train()
-        self.shares = self._found(len(loader.dataset), loader.dataset.x[first], loader.dataset.y[first])
+        make: Make = lambda shares: self.training_in(shares, len(loader.dataset))
+        self.shares = self._found(make, loader.dataset.x[first], loader.dataset.y[first])
         if self.shares and self.shares > 1:
             trainer.note(f"each batch is cut into {self.shares} shares, a thread each")
 
-    def _found(self, examples: int, x: Any, y: Any) -> int | None:
-        """The number of shares as set, or as trying showed, once for each kind of batch."""
+    def _found(self, make: Make, x: Any, y: Any) -> int | None:
+        """The number of shares as set, or as trying showed, once for each kind of batch; ``make(shares)`` makes a step
+        to try, and those that were not chosen are let go, with all their memory."""
         trainer = self.trainer
         key = *self._made_of(), trainer.threads, x.shape, y.shape
         if key not in self._tried and trainer.threads == "auto":
-            self._tried[key] = choose(trainer, lambda shares: self.training_in(shares, examples), x, y)
+            known = self._steps.copy()
+            self._tried[key] = choose(trainer, make, x, y)
+            chosen = make(self._tried[key])
+            self._steps = known | {name: step for name, step in self._steps.items() if step is chosen}
+            gc.collect()  # a step and its recording hold each other
+            trainer.backend.tidy()
         elif key not in self._tried:
             if trainer.threads > 1 and not separable(trainer, x, y):
                 raise ArgumentError(
