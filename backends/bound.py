@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.checks import check_classes
+from tinynet.backends.kernels.activations import by_sign
 from tinynet.backends.kernels.plain import SMALL, adds_as_product, reduced
 from tinynet.program import Call
 
@@ -110,6 +111,18 @@ def _added_up(x: Any, axes: tuple[int, ...], out: Any) -> list[Run] | None:
 def _relu(call: Call) -> list[Run] | None:
     (x,) = call.inputs
     return None if x.size > SMALL else [partial(np.maximum, *_as_arrays((x, 0)), out=call.out)]
+
+
+@bound("relu_gradient")
+def _relu_gradient(call: Call) -> list[Run] | None:
+    g, made = call.inputs
+    if by_sign(g, made):
+        slope = np.empty(made.shape, made.dtype)
+        first: Run = partial(np.sign, made, out=slope)
+    else:
+        slope = np.empty(made.shape, bool)
+        first = partial(np.greater, *_as_arrays((made, 0)), out=slope)
+    return [first, partial(np.multiply, g, slope, out=call.out)]
 
 
 @bound("softmax_cross_entropy")

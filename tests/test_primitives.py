@@ -601,6 +601,13 @@ def products(draw: Any) -> Arguments:
 
 
 @st.composite
+def through_relu(draw: Any) -> Arguments:
+    """A gradient, and what relu made of numbers of the same shape, among them some below 0."""
+    x = draw(rows_of())
+    return Arguments([x, np.maximum(smooth(np.random.default_rng(draw(seeds)), x.shape), 0)])
+
+
+@st.composite
 def once_broadcast(draw: Any) -> Arguments:
     """An array, and a shape that broadcasts to its own."""
     x = draw(rows_of())
@@ -623,6 +630,7 @@ def taken_apart(draw: Any) -> Arguments:
 FUSED = {
     "assemble": taken_apart(),
     "linear": linear_inputs(),
+    "relu_gradient": through_relu(),
     "rows_product": products(),
     "sum_to": once_broadcast(),
     "softmax": softmax_inputs(),

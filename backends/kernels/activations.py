@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tinynet.backends.kernels.plain import erf
+from tinynet.backends.kernels.plain import SMALL, erf
 from tinynet.backends.kernels.register import Array, kernel
 
 ROOT = math.sqrt(2 / math.pi)
@@ -11,6 +11,17 @@ ROOT = math.sqrt(2 / math.pi)
 # takes six. Fitted by least squares, with weights that even out the largest errors. Lowest power first.
 _AS_TANH = (7.97884941e-01, 3.63330846e-02, -3.25949699e-05, -5.53061963e-05, 3.96474494e-06, -1.32263386e-07,
             1.75617213e-09)  # fmt: skip
+
+
+@kernel
+def relu_gradient(xp: Any, g: Array, made: Array, out: Array = None) -> Array:
+    """g where relu made a number above 0; over a few elements signs take half the time of a comparison."""
+    return xp.multiply(g, xp.sign(made) if by_sign(g, made) else made > 0, out=out)
+
+
+def by_sign(g: Array, made: Array) -> bool:
+    """Whether the gradient of relu is a product with signs."""
+    return bool(made.size <= SMALL and made.dtype == g.dtype)
 
 
 @kernel
