@@ -14,6 +14,18 @@ from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 
+class _Watched:
+    """An attribute that recorded steps rely on: whoever sets it anew makes them stale."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        if self.name in vars(owner):
+            recordings.outdate()
+        vars(owner)[self.name] = value
+
+
 class Parameter(Tensor):
     """A tensor that requires a gradient and is found by ``Module.parameters()``.
 
@@ -21,6 +33,8 @@ class Parameter(Tensor):
     memory, so copy a gradient that you want to keep.
     """
 
+    data = _Watched()
+    requires_grad: Any = _Watched()
     grad_place: Tensor | None = None  # this parameter's part of the flat gradient
 
     def __init__(
@@ -43,11 +57,6 @@ class Parameter(Tensor):
             if grad_place is not None:
                 grad_place.copy_(self.grad)
                 self.grad = grad_place
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("data", "requires_grad") and name in vars(self):
-            recordings.outdate()
-        object.__setattr__(self, name, value)
 
     def _first(self, g: Tensor) -> Tensor:
         if self.grad_place is None:

@@ -37,6 +37,7 @@ class Optimizer:
         self._states: list[dict[str, Tensor]] = []
         self._rates: list[Tensor] = []
         self._parameters: list[Parameter] = []
+        self._settled = -1  # the version of what steps are made of, when the parameters were last seen to lie in place
         self._lr = 0.0
         self.lr = lr
         self.weight_decay = self._checked("weight_decay", weight_decay)
@@ -142,15 +143,16 @@ class Optimizer:
         rule = type(self).__name__
         if not self._parameters:
             raise GradientError(f"{rule}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
-        if all(p.grad is None for p in self._parameters):
+        if all([p.grad is None for p in self._parameters]):
             raise GradientError(f"{rule}.step(): no parameter has a gradient. Call loss.backward() first.")
-        if not self._laid_out():
+        if self._settled != recordings.version and not self._laid_out():
             if mode.recorder is not None:
                 raise CaptureError(
                     f"{rule}.step(): the model moved, or parameters were frozen or freed, since the optimiser laid "
                     "them out. Call its lay_out() before the captured step."
                 )
             self.lay_out()
+        self._settled = recordings.version
         with no_grad():
             for flat, state, rate in zip(self._flats, self._states, self._rates):
                 g = flat.gather_grad().to(dtype=rate.dtype)
@@ -212,6 +214,9 @@ class Optimizer:
         if not name.startswith("_") and name != "lr":
             recordings.outdate()  # a recorded step holds the old hyperparameter
         super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_settled": -1}  # a copy's parameters lie elsewhere
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
