@@ -82,6 +82,8 @@ class ArrayOperators(Operators):
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape; one size may be -1."""
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        if sizes == self.shape:
+            return self
         wanted = tuple([int(n) for n in sizes])
         if wanted == self.shape or (wanted == (-1,) and self.ndim == 1):
             return self

@@ -48,10 +48,11 @@ class WeightedSum(Module):
             raise TypeMismatch(
                 f"{self.described()} needs a tensor, an array or a list of numbers; got {type(x).__name__}: {x!r:.60}."
             )
-        if not x.ndim or x.shape[-1] != self.in_features:
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
             raise ShapeError(
-                f"{self.described()} needs (batch, {self.in_features}); got {x.shape}. "
-                + (f"Does it follow a layer with {x.shape[-1]} outputs?" if x.ndim else "Is it a batch?")
+                f"{self.described()} needs (batch, {self.in_features}); got {shape}. "
+                + (f"Does it follow a layer with {shape[-1]} outputs?" if shape else "Is it a batch?")
             )
         return linear(floating(x, self.weight), self.weight, self.bias)
 
