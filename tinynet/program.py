@@ -14,7 +14,7 @@ from typing import Any
 from tinynet.backend import Array, Backend, Kernel
 from tinynet.errors import CaptureError
 from tinynet.listing import listing
-from tinynet.passes import share_buffers, write_through
+from tinynet.passes import in_blocks, share_buffers, write_through
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
@@ -100,6 +100,7 @@ class Program:
     def finish(self) -> None:
         """Drop copies that can be had for nothing, share buffers, and bind every call to its arrays."""
         self.calls = write_through(self)
+        self.calls = in_blocks(self)
         share_buffers(self)
         self._run = [run for call in self.calls if not call.is_view for run in self.backend.bind(call)]
 
