@@ -138,7 +138,7 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
     if x.dtype == xp.float16:
         return copy(xp, xp.sum(x, axis=axis, keepdims=True, dtype="float32"), "float16", out=out)
     if xp.__name__ == "numpy" and adds_as_product(x, axis):
-        return _rows_added(xp, x, len(axis), out)
+        return _rows_added(xp, x, len(axis), (*[1] * len(axis), *x.shape[len(axis) :]), out)
     if xp.__name__ == "numpy":
         return xp.add.reduce(x, axis, None, out, True)  # without the Python that xp.sum begins with
     return xp.sum(x, axis=axis, keepdims=True, out=out)
@@ -151,20 +151,22 @@ def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
     return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8
 
 
-def _rows_added(xp: Any, x: Array, leading: int, out: Array) -> Array:
-    """The sum over the leading dimensions."""
-    rows = x.reshape(math.prod(x.shape[:leading]), -1)
+def _rows_added(xp: Any, x: Array, leading: int, shape: tuple[int, ...], out: Array) -> Array:
+    """The sum over the leading dimensions, in a shape."""
+    rows = x if x.ndim == 2 and leading == 1 else x.reshape(math.prod(x.shape[:leading]), -1)
     each = ones(xp, len(rows), x.dtype)
     if out is not None and out.flags.c_contiguous:
         each.dot(rows, out=out.reshape(-1))
         return out
-    total = each.dot(rows).reshape(*[1] * leading, *x.shape[leading:])
+    total = each.dot(rows).reshape(shape)
     return total if out is None else copy(xp, total, out=out)
 
 
 def reduced(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The dimensions of a shape that were broadcast from another, and what it is with those at size 1."""
     new = len(shape) - len(to)
+    if shape[new:] == to:
+        return tuple(range(new)), (*[1] * new, *to)
     axes = tuple([i for i, n in enumerate(shape) if i < new or n != to[i - new]])
     return axes, (*[1] * new, *to)
 
@@ -173,6 +175,8 @@ def reduced(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[tuple[int, ...
 def sum_to(xp: Any, x: Array, shape: tuple[int, ...], out: Array = None) -> Array:
     """What was broadcast from a shape, added up to that shape again."""
     axes, kept = reduced(x.shape, shape)
+    if xp.__name__ == "numpy" and x.dtype != xp.float16 and adds_as_product(x, axes):
+        return _rows_added(xp, x, len(axes), shape, out)
     if out is not None and out.flags.c_contiguous:
         sum(xp, x, axes, out=out.reshape(kept))
         return out
