@@ -77,14 +77,16 @@ class Loss(Module):
 
     def check_target(self, prediction: Tensor, target: Any) -> None:
         """Refuse a class that the prediction has no output for, while looking is cheap: on the host, not recorded."""
-        known = prediction.shape[self.dim] if prediction.ndim > 1 else 1
-        if known < 2 or getattr(target, "ndim", 1) != prediction.ndim - 1:
+        shape = prediction.shape
+        known = shape[self.dim] if len(shape) > 1 else 1
+        if known < 2 or getattr(target, "ndim", 1) != len(shape) - 1:
             return
         target = _looked_at(target)
-        if target.ndim == prediction.ndim - 1 and target.size and not target.is_floating_point():
+        if target.ndim == len(shape) - 1 and not target.is_floating_point():
             counts, classes = self.counted(target), target.numpy()
             classes = classes if counts is None else classes[counts.numpy()]
-            if classes.size and not 0 <= classes.min() <= classes.max() < known:
+            from_zero = classes.view(f"u{classes.itemsize}")  # in which a number below 0 is a very large one
+            if classes.size and from_zero.max() >= known:
                 raise ArgumentError(
                     f"{type(self).__name__} got classes {classes.min()} … {classes.max()}; a model with {known} "
                     f"outputs knows classes 0 … {known - 1}."
@@ -191,26 +193,27 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, classes, …), (batch, …) or (batch, classes, …) -> one number."""
-        if prediction.ndim < 2:
-            raise ShapeError(f"CrossEntropyLoss needs logits (batch, classes); got {prediction.shape}.")
-        logits, count = self._rows(prediction), prediction.shape[self.dim]
-        shape = list(prediction.shape)
-        del shape[self.dim]
+        every = prediction.shape
+        if len(every) < 2:
+            raise ShapeError(f"CrossEntropyLoss needs logits (batch, classes); got {every}.")
+        logits, count = self._rows(prediction), every[self.dim]
+        shape = (every[0], *every[2:]) if self.dim == 1 else every[:-1]
         if self.weight is not None and len(self.weight) != count:
             raise ShapeError(f"CrossEntropyLoss(weight=) has {len(self.weight)} numbers for {count} classes.")
-        if target.shape == prediction.shape:
+        given = target.shape
+        if given == every:
             smooth = self.label_smoothing
             wanted = self._rows(target).to(dtype=logits.dtype) * (1 - smooth) + smooth / count
             losses, share = self._against(logits, wanted), None
-        elif target.shape == tuple(shape) and not target.is_floating_point():
-            losses, share = self._against_classes(logits, target.reshape(-1))
+        elif given == shape and not target.is_floating_point():
+            losses, share = self._against_classes(logits, target if len(given) == 1 else target.reshape(-1))
             if not losses.ndim:
                 return losses
         else:
-            last = " For classes in the last dimension: CrossEntropyLoss(dim=-1)." if prediction.ndim > 2 else ""
+            last = " For classes in the last dimension: CrossEntropyLoss(dim=-1)." if len(every) > 2 else ""
             raise ShapeError(
-                f"CrossEntropyLoss got predictions {prediction.shape} and targets {target.shape} {target.dtype}; it "
-                f"needs classes {tuple(shape)}, integers: y.astype(int), or probabilities {prediction.shape}."
+                f"CrossEntropyLoss got predictions {every} and targets {given} {target.dtype}; it "
+                f"needs classes {shape}, integers: y.astype(int), or probabilities {every}."
                 + (last if self.dim == 1 else "")
             )
         if self.reduction == "mean" and share is not None:
