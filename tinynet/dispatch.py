@@ -11,9 +11,10 @@ from tinynet.host import HostExchange
 COMPLAINTS = (ValueError, IndexError, TypeError, OverflowError)  # what array libraries raise for inputs that do not fit
 
 
-def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...], list[Any]]:
-    """The one backend of an operation's inputs; the inputs as Tensors of it and plain Python numbers; their arrays."""
-    backend, arrays = None, []
+def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[Any, ...], list[Any], list[Any]]:
+    """The one backend of an operation's inputs; the inputs as Tensors of it and plain Python numbers; their arrays; and
+    the tensors among them that want a gradient."""
+    backend, arrays, wanting = None, [], []
     for x in inputs:
         if isinstance(x, HostExchange):
             if x.backend is not backend:
@@ -23,13 +24,15 @@ def together(operation: str, inputs: tuple[Any, ...]) -> tuple[Backend, tuple[An
                     )
                 backend = x.backend
             arrays.append(x.data)
+            if x.requires_grad:
+                wanting.append(x)
         elif x is None or x.__class__ is float or x.__class__ is int:
             arrays.append(x)
         else:
             return together(operation, _converted(operation, inputs))
     if backend is None:
         raise _no_tensor(operation, inputs)
-    return backend, inputs, arrays
+    return backend, inputs, arrays, wanting
 
 
 def _converted(operation: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ import builtins
 import math
 import operator
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from tinynet.errors import TypeMismatch
@@ -56,7 +56,7 @@ class Primitive:
         self.jointly: Rule | None = None  # one rule for all inputs, where a fused primitive has it
         self.once = False  # whether its gradient cannot be differentiated again, as with some fused ones
 
-    @property
+    @cached_property
     def differentiable(self) -> bool:
         """Whether any input has a gradient."""
         return bool(self.rules or self.variadic or self.jointly)

@@ -104,12 +104,10 @@ class Tensor(HostExchange):
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
-        backend, inputs, arrays = together(primitive.name, inputs)
+        backend, inputs, arrays, wanting = together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
             return primitive.reference(*inputs, **params)
-        parents: tuple[Tensor, ...] = ()
-        if mode.remember and primitive.differentiable:
-            parents = tuple([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
+        parents = tuple(wanting) if wanting and mode.remember and primitive.differentiable else ()
         if parents and backend.differentiates:  # its arrays remember by themselves what these tensors have forgotten
             held = [isinstance(x, Tensor) and not x.requires_grad for x in inputs]
             arrays = [backend.constant(array) if hold else array for hold, array in zip(held, arrays)]
@@ -248,11 +246,12 @@ class Tensor(HostExchange):
         """Add an arriving gradient to a leaf's, in place where nothing remembers the place."""
         if mode.recorder is not None:
             mode.recorder.accumulates(self, self.grad)
-        if create_graph or (self.grad is not None and self.grad.requires_grad):
+        before = self.grad
+        if create_graph or (before is not None and before.requires_grad):
             g = g.to(dtype=self.dtype)
-            self.grad = g if self.grad is None else self.grad + g
-        elif self.grad is not None:
-            self.grad.add_(g)
+            self.grad = g if before is None else before + g
+        elif before is not None:
+            before.add_(g)
         else:  # copied: the same array may be on its way to another leaf
             self.grad = self._first(g)
 
@@ -297,7 +296,7 @@ class Tensor(HostExchange):
             raise GradientError(
                 f"{kernel}_ would change in place a tensor that a gradient needs. Use `with tn.no_grad():`."
             )
-        _, inputs, arrays = together(kernel, inputs)
+        _, inputs, arrays, _ = together(kernel, inputs)
         try:
             self.backend.launch(kernel, *arrays, out=self.data)
         except COMPLAINTS as error:
