@@ -58,6 +58,8 @@ class Recording:
         backend.tidy()
         self.version = recordings.version
         self.gradients = [(leaf, leaf.grad) for leaf in self.program.leaves]
+        self._kept = [(leaf, grad) for leaf, grad in self.program.leaves.items() if grad is not FORGOTTEN]
+        self._copy = backend.kernels["copy"]
 
     def _buffer(self, given: Tensor) -> Tensor:
         if given.requires_grad:
@@ -73,18 +75,19 @@ class Recording:
 
     def fits(self) -> bool:
         """Whether a replay would do what running the function would: nothing outdated, same gradients to add to."""
-        return (
-            self.version == recordings.version
-            and all(module.training == training for module, training in self.program.modes)
-            and all(grad is FORGOTTEN or _same_array(leaf.grad, grad) for leaf, grad in self.program.leaves.items())
-        )
+        if self.version != recordings.version:
+            return False
+        for module, training in self.program.modes:
+            if module.training != training:
+                return False
+        return all([_same_array(leaf.grad, grad) for leaf, grad in self._kept])
 
     def run(self, *arguments: Any) -> None:
         """Fill the input buffers and replay the program; nothing but arrays is touched, so any thread may."""
         for place, buffer in zip(self.places, self.inputs):
             given = arguments[place]
             if isinstance(given, Tensor):
-                buffer.backend.launch("copy", given.data, out=buffer.data)
+                self._copy(given.data, out=buffer.data)
             else:
                 buffer.backend.load(given, buffer.data)
         self.program.replay()
