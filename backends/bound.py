@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.checks import check_classes
+from tinynet.backends.checks import check_classes, counted
 from tinynet.backends.kernels.activations import by_sign
+from tinynet.backends.kernels.dense import laid_flat, lies_across
 from tinynet.backends.kernels.plain import SMALL, adds_as_product, reduced
 from tinynet.program import Call
 
@@ -70,6 +71,11 @@ def _matmul(call: Call) -> list[Run]:
 def _linear(call: Call) -> list[Run] | None:
     x, w, b = call.inputs
     out = call.out
+    if lies_across(x, len(w)):
+        if not out.T.flags.c_contiguous:
+            return None
+        across = _product(w, x.T, out.T)
+        return [across] if b is None else [across, partial(np.add, out.T, b[:, None], out=out.T)]
     if x.ndim > 2:
         if not (x.flags.c_contiguous and out.flags.c_contiguous):
             return None
@@ -81,9 +87,11 @@ def _linear(call: Call) -> list[Run] | None:
 @bound("rows_product")
 def _rows_product(call: Call) -> list[Run] | None:
     x, y = call.inputs
-    if not (x.flags.c_contiguous and y.flags.c_contiguous and x.size and y.size):
-        return None
-    return [_product(x.reshape(-1, x.shape[-1]).T, y.reshape(-1, y.shape[-1]), call.out)]
+    if x.ndim > 2:
+        if not (x.flags.c_contiguous and y.flags.c_contiguous and x.size and y.size):
+            return None
+        x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    return [_product(x.T, y, call.out)]
 
 
 @bound("sum")
@@ -102,7 +110,7 @@ def _added_up(x: Any, axes: tuple[int, ...], out: Any) -> list[Run] | None:
     if x.dtype == np.float16:
         return None
     if adds_as_product(x, axes):
-        rows = x.reshape(math.prod(x.shape[: len(axes)]), -1)
+        rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[: len(axes)]), -1)
         return [partial(np.ones(len(rows), x.dtype).dot, rows, out.reshape(-1))] if out.flags.c_contiguous else None
     return [partial(np.add.reduce, x, axes, None, out, True)]
 
@@ -130,20 +138,27 @@ def _softmax_cross_entropy(call: Call) -> list[Run] | None:
     """The kernel's own calls, with room for what passes between them."""
     (x, target), (losses, slope) = call.inputs, call.out
     rows, classes = x.shape
-    if not (x.size and x.dtype == slope.dtype == losses.dtype and slope.flags.c_contiguous) or x.dtype == np.float16:
+    if not (x.size and x.dtype == slope.dtype == losses.dtype) or x.dtype == np.float16:
         return None
-    across, peaks, wanted, total, each = (np.empty(s, x.dtype) for s in ((classes, rows), *[rows] * 4))
+    if not (slope.flags.c_contiguous or slope.flags.f_contiguous):
+        return None
+    peaks, wanted, total, each = (np.empty(rows, x.dtype) for _ in range(4))
+    across = x.T if x.T.flags.c_contiguous else np.empty((classes, rows), x.dtype)
+    turned = [] if across.base is not None else [partial(np.copyto, across, x.T)]
     mean: list[Run] = [partial(np.copyto, losses, each)]
     if call.params["mean"]:
         number = np.asarray(rows, x.dtype)
         mean = [partial(np.add.reduce, each, 0, None, losses), partial(np.divide, losses, number, out=losses)]
-    first, chosen, flat = np.arange(rows) * classes, np.empty(rows, np.int64), slope.reshape(-1)
+    flat, columns, steps = laid_flat(slope)
+    first, chosen = np.arange(0, rows * steps, steps), np.empty(rows, np.int64)
+    spread = [] if columns == 1 else [partial(np.multiply, target, np.asarray(columns), out=chosen, casting="unsafe")]
     return [
-        partial(check_classes, x, target),
-        partial(np.copyto, across, x.T),
+        partial(check_classes, x, target, counted(target)),
+        *turned,
         partial(np.maximum.reduce, across, 0, None, peaks),
         partial(np.subtract, x, peaks[:, None], out=slope),
-        partial(np.add, first, target, out=chosen, casting="unsafe"),
+        *spread,
+        partial(np.add, first, chosen if spread else target, out=chosen, casting="unsafe"),
         partial(flat.take, chosen, None, wanted, "clip"),
         partial(np.exp, slope, out=slope),
         partial(slope.dot, np.ones(classes, x.dtype), total),

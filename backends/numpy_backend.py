@@ -10,7 +10,7 @@ import numpy as np
 from tinynet.backend import Array, Backend
 from tinynet.backends.blas import use_threads
 from tinynet.backends.bound import Run, bind
-from tinynet.backends.checks import check_classes
+from tinynet.backends.checks import check_classes, counted
 from tinynet.backends.kernels import table
 from tinynet.backends.unused import give_back
 from tinynet.errors import ArgumentError, TypeMismatch
@@ -20,7 +20,7 @@ _KERNELS = table(np)
 
 
 def _softmax_cross_entropy(x: Array, target: Array, mean: bool = False, out: Any = None) -> Any:
-    check_classes(x, target)
+    check_classes(x, target, counted(target))
     return _KERNELS["softmax_cross_entropy"](x, target, mean, out=out)
 
 

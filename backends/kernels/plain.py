@@ -147,7 +147,8 @@ def sum(xp: Any, x: Array, axis: tuple[int, ...], out: Array = None) -> Array:
 def adds_as_product(x: Array, axis: tuple[int, ...]) -> bool:
     """Whether rows are added up by a product with ones: half of the time of NumPy's sum, a quarter in a replay."""
     columns = x.shape[len(axis) :]
-    plain = x.size > 0 and x.dtype.kind == "f" and x.flags.c_contiguous
+    whole = x.flags.c_contiguous or (x.ndim == 2 and x.flags.f_contiguous)
+    plain = x.size > 0 and x.dtype.kind == "f" and whole
     return plain and axis == tuple(range(len(axis))) and math.prod(columns) >= 8
 
 

@@ -26,10 +26,10 @@ rows_product = Fused(
     lambda g, out, x, y: x @ g,
 )
 """Xᵀ Y, where all leading dimensions of x, and of y, run together."""
-linear = Fused(
+linear: Fused = Fused(
     "linear",
     lambda x, w, b: x @ w.T + b if b is not None else x @ w.T,
-    lambda g, out, x, w, b: (_rows(g) @ w).reshape(x.shape),
+    lambda g, out, x, w, b: linear(_rows(g), w.T, None).reshape(x.shape),
     lambda g, out, x, w, b: rows_product(g, x),
     lambda g, out, x, w, b: g,
 )
