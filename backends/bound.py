@@ -125,10 +125,10 @@ def _relu(call: Call) -> list[Run] | None:
 def _relu_gradient(call: Call) -> list[Run] | None:
     g, made = call.inputs
     if by_sign(g, made):
-        slope = np.empty(made.shape, made.dtype)
+        slope = np.empty_like(made)  # in the order in which it lies
         first: Run = partial(np.sign, made, out=slope)
     else:
-        slope = np.empty(made.shape, bool)
+        slope = np.empty_like(made, bool)
         first = partial(np.greater, *_as_arrays((made, 0)), out=slope)
     return [first, partial(np.multiply, g, slope, out=call.out)]
 
