@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinynet.bench import engines, floors
+from tinynet.bench.families import Cnn
 from tinynet.bench.floors import floor, gpt
 from tinynet.bench.workloads import read
 
@@ -41,9 +42,39 @@ def test_same_losses_and_same_weights(name, threads):
 
 
 @pytest.mark.tiny
-def test_attention_whose_scores_are_large(monkeypatch):
-    monkeypatch.setattr(gpt, "CALM", 0.0)
-    test_same_losses_and_same_weights("gpt-quick", 1)
+def test_attention_whose_scores_are_large():
+    """Scores of hundreds, of which e^x would overflow: beside softmax in double precision."""
+    width, heads, rows, length = 6, 2, 3, 5
+    attention = gpt.Attention(width, heads, rows, length)
+    attention.qkv[:] = np.random.default_rng(0).normal(0, 30, attention.qkv.shape)
+    q, k, v = attention.qkv.astype(float).reshape(3, heads, width // heads, rows, length).transpose(0, 1, 3, 4, 2)
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(width / heads)
+    scores[..., np.triu(np.ones((length, length), bool), 1)] = -np.inf
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = (weights / weights.sum(-1, keepdims=True)) @ v
+    found = attention.forward().reshape(heads, width // heads, rows, length).transpose(0, 2, 3, 1)
+    assert scores.max() > 100
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)  # a score of 500 is exact to 3e-5
+
+
+@pytest.mark.tiny
+def test_pixels_that_tie_for_the_largest(monkeypatch):
+    """Pixels of 0 and 1 and weights of -1/4, 0 and 1/4: in many windows the largest comes twice, and the first counts.
+
+    One step, whose sums are exact; later ones would tell ties from near ties by their rounding.
+    """
+    random = np.random.default_rng(0)
+    monkeypatch.setattr(Cnn, "given", lambda self: (pixels, np.array([0, 1, 2, 1])))
+    monkeypatch.setattr(Cnn, "weights", lambda self: weights)
+    workload = read("cnn:16-5-6-8-3@4")
+    pixels = random.integers(0, 2, (4, 1, 16, 16)).astype(np.float32)
+    weights = {key: random.integers(-1, 2, shape).astype(np.float32) / 4 for key, shape in workload.shapes().items()}
+    x, y = workload.given()
+    by_hand, ours = floors.step(workload, x, y, 1), engines.numpy_eager(workload)
+    assert float(by_hand(x, y)) == pytest.approx(ours.run().item(), rel=1e-4)
+    for key, array in by_hand.weights.items():
+        moved = np.array(ours.weights()[key]) - weights[key]
+        np.testing.assert_allclose(array - weights[key], moved, rtol=2e-2, atol=2e-6, err_msg=key)
 
 
 @pytest.mark.tiny
