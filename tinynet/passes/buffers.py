@@ -1,8 +1,8 @@
 """Results of a recorded step whose last use is over make room for others: less memory, and more of it in the cache.
 
-A result lives from the call that makes it to the last one that reads it or a view of it. Walking through the calls,
-each new result takes the free place that fits it best; a place grows to its largest guest. What somebody outside the
-program still holds (a returned loss, a gradient) stays where it is.
+A result lives from the call that makes it to the last one that reads it or a view of it. Results that live
+at different times may lie in one place. What somebody outside the program still holds (a returned loss, a gradient)
+stays where it is.
 """
 
 import sys
@@ -24,8 +24,8 @@ class _Result:
 
     array: Array = None
     of: "_Result | None" = None
+    first: int = -1  # the call that makes it
     last: int = 0  # the last call that touches it
-    place: int = -1
 
     @property
     def root(self) -> "_Result":
@@ -38,7 +38,7 @@ def share_buffers(program: "Program") -> None:
     if not program.backend.overlays:
         return
     results = _stand_in(program)
-    passing = {result for result in results if not _held(result)}
+    passing = [result for result in results if not _held(result)]
     places = _places(program.calls, passing)
     for guests in places:
         for guest, array in zip(guests, program.backend.overlay([guest.array for guest in guests])):
@@ -89,35 +89,29 @@ def _held(result: _Result) -> bool:
     return sys.getrefcount(result.array) > 2 or (owner is not None and sys.getrefcount(owner) > 3)
 
 
-def _places(calls: "list[Call]", passing: set[_Result]) -> list[list[_Result]]:
-    """For each place the results that lie there, one after the other."""
-    places: list[list[_Result]] = []
-    sizes: list[int] = []
-    free: list[int] = []
+def _places(calls: "list[Call]", passing: list[_Result]) -> list[list[_Result]]:
+    """For each place the results that lie there at different times. The largest come first, so that none of the others
+    makes a place larger; each goes where a guest has left last, which is likelier to be in the cache still."""
     for position, call in enumerate(calls):
-        new = [x for x in call.outs if isinstance(x, _Result) and x in passing and x.place < 0]
-        ending = _ending((*call.inputs, *call.outs), passing, position)
-        if isinstance(call.kernel, np.ufunc) and len(new) == 1:  # may write where it reads, element by element
-            free += [x.place for x in ending if x.place >= 0 and _alike(x.array, new[0].array)]
-        for result in new:
-            if free:
-                fits = [p for p in free if sizes[p] >= result.array.nbytes]
-                result.place = min(fits, key=lambda p: sizes[p]) if fits else max(free, key=lambda p: sizes[p])
-                free.remove(result.place)
-            else:
-                result.place = len(places)
-                places.append([])
-                sizes.append(0)
-            places[result.place].append(result)
-            sizes[result.place] = max(sizes[result.place], result.array.nbytes)
-        busy = {x.place for x in new if x.last > position}
-        free += {x.place for x in ending} - busy - set(free)
+        for result in call.outs:
+            if isinstance(result, _Result) and result.first < 0:
+                result.first = position
+    places: list[list[_Result]] = []
+    for result in sorted(passing, key=lambda x: (-x.array.nbytes, x.first)):
+        fits = [place for place in places if all(_in_turn(calls, result, guest) for guest in place)]
+        if fits:
+            max(fits, key=lambda place: max(x.last if x.last <= result.first else -1 for x in place)).append(result)
+        else:
+            places.append([result])
     return places
 
 
-def _ending(touched: tuple[Any, ...], passing: set[_Result], position: int) -> list[_Result]:
-    roots = dict.fromkeys(x.root for x in touched if isinstance(x, _Result))
-    return [root for root in roots if root in passing and root.last == position]
+def _in_turn(calls: "list[Call]", x: _Result, y: _Result) -> bool:
+    """Whether one of two has been read for the last time when the other is made."""
+    earlier, later = (x, y) if x.first < y.first else (y, x)
+    if earlier.last != later.first:
+        return earlier.last < later.first
+    return isinstance(calls[later.first].kernel, np.ufunc) and _alike(x.array, y.array)  # it writes where it reads
 
 
 def _alike(x: Array, y: Array) -> bool:
