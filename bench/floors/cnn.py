@@ -15,6 +15,7 @@ from tinynet.bench.floors.floor import Run
 from tinynet.bench.floors.parts import constant, cross_entropy, relu, room
 
 SIDE = 5
+NEARBY = 1 << 16  # numbers of a result that are worked out and pooled together, while they are in the cache
 
 
 class Convolution:
@@ -28,24 +29,30 @@ class Convolution:
         row, channel, column, one = image.strides
         self.wide = as_strided(image, self.unrolled.shape, (row, channel, column, column, one))
         self.matrix, self.g_matrix = room(outputs, SIDE * channels * SIDE), room(outputs, SIDE * channels * SIDE)
-        self.share = room(*self.g_matrix.shape)
         self.four = outputs, SIDE, channels, SIDE  # the weights' order here; PyTorch's is the same with 1 and 2 swapped
         self.results, self.slopes = (room(size, outputs, size * batch) for _ in range(2))
         self.pooled, self.d_pooled = (room(size // 2, outputs, size // 2, batch) for _ in range(2))
         self.tops, self.positive = room(*self.pooled.shape), np.empty(self.pooled.shape, bool)
         self.bends, self.column, self.zero = relu(self.pooled), b[:, None, None], constant(0)
         self.ones = np.ones(size // 2 * batch, np.float32)
-        rows = self.unrolled.reshape(side, -1, size * batch)
-        self.windows = [rows[r : r + SIDE].reshape(-1, size * batch) for r in range(size)]
+        along = size * batch
+        windows = as_strided(
+            self.unrolled, (size, SIDE**2 * channels, along), (SIDE * channels * along * 4, along * 4, 4)
+        )
         used = size - size % 2  # a last odd row and column are in no window of the pooling
-        taps = [
-            [a.reshape(size, outputs, size, batch)[i:used:2, :, j:used:2] for i in (0, 1) for j in (0, 1)]
-            for a in (self.results, self.slopes)
-        ]
-        self.taps, self.d_taps = ([list(each) for each in zip(*four)] for four in taps)
+        at_once = min(size // 2, max(1, NEARBY // (2 * outputs * along)))
+        self.rows: list[Any] = []
+        for first in range(0, size // 2, at_once):
+            pooled = slice(first, min(first + at_once, size // 2))
+            rows, taps = slice(2 * pooled.start, 2 * pooled.stop), []
+            for a in (self.results, self.slopes):
+                four = a[rows].reshape(-1, outputs, size, batch)
+                taps.append([four[i::2, :, j:used:2] for i in (0, 1) for j in (0, 1)])
+            self.rows.append((windows[rows], self.results[rows], self.slopes[rows], *taps, pooled))
+        self.shares = room(2 * at_once, *self.g_matrix.shape)
         if size % 2:
             self.slopes.fill(0)
-        middle = self.pooled.shape[1:]
+        middle = at_once, *self.pooled.shape[1:]
         self.left, self.bottom, self.first = room(*middle), room(*middle), np.empty(middle, bool)
         if d_image is not None:
             self.turned = room(channels * SIDE, SIDE, outputs)
@@ -62,12 +69,12 @@ class Convolution:
                 self.backward.append((weights, arriving, adding))
 
     def forward(self) -> None:
-        """From the image to what is pooled, two rows of results at a time."""
+        """From the image to what is pooled, a few rows at a time."""
         np.copyto(self.matrix.reshape(self.four), self.w.transpose(0, 2, 1, 3))
         np.copyto(self.unrolled, self.wide)
-        for h, ((a, b, c, d), pooled, top) in enumerate(zip(self.taps, self.pooled, self.tops)):
-            self.matrix.dot(self.windows[2 * h], self.results[2 * h])
-            self.matrix.dot(self.windows[2 * h + 1], self.results[2 * h + 1])
+        for windows, results, _, (a, b, c, d), _, rows in self.rows:
+            pooled, top = self.pooled[rows], self.tops[rows]
+            np.matmul(self.matrix, windows, results)
             np.maximum(a, b, out=top)
             np.maximum(c, d, out=pooled)
             np.maximum(top, pooled, out=pooled)
@@ -80,9 +87,9 @@ class Convolution:
         np.multiply(self.d_pooled, self.positive, self.d_pooled)
         np.matmul(self.d_pooled.reshape(*self.d_pooled.shape[:2], -1), self.ones).sum(0, out=self.g_b)
         self.g_matrix.fill(0)
-        left, bottom, first = self.left, self.bottom, self.first
-        rows = zip(self.taps, self.d_taps, self.d_pooled, self.tops)
-        for h, ((a, b, c, d), (d_a, d_b, d_c, d_d), slope, top) in enumerate(rows):
+        for windows, _, slopes, (a, b, c, d), (d_a, d_b, d_c, d_d), rows in self.rows:
+            slope, top, shares = self.d_pooled[rows], self.tops[rows], self.shares[: len(slopes)]
+            left, bottom, first = (each[: len(slope)] for each in (self.left, self.bottom, self.first))
             np.maximum(c, d, out=bottom)
             np.greater_equal(top, bottom, first)
             np.multiply(slope, first, left)
@@ -93,9 +100,9 @@ class Convolution:
             np.greater_equal(c, d, first)
             np.multiply(bottom, first, d_c)
             np.subtract(bottom, d_c, d_d)
-            for r in (2 * h, 2 * h + 1):
-                self.slopes[r].dot(self.windows[r].T, self.share)
-                np.add(self.g_matrix, self.share, self.g_matrix)
+            np.matmul(slopes, windows.swapaxes(-1, -2), shares)
+            for share in shares:
+                np.add(self.g_matrix, share, self.g_matrix)
         np.copyto(self.g_w.transpose(0, 2, 1, 3), self.g_matrix.reshape(self.four))
         if self.d_image is not None:
             self._to_image()
