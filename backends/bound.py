@@ -70,7 +70,16 @@ def _matmul(call: Call) -> list[Run]:
 @bound("linear")
 def _linear(call: Call) -> list[Run] | None:
     x, w, b = call.inputs
-    out = call.out
+    return _weighted_sums(x, w, b, call.out)
+
+
+@bound("rows_times")
+def _rows_times(call: Call) -> list[Run] | None:
+    x, w = call.inputs
+    return _weighted_sums(x, w.T, None, call.out)
+
+
+def _weighted_sums(x: Any, w: Any, b: Any, out: Any) -> list[Run] | None:
     if lies_across(x, len(w)):
         if not out.T.flags.c_contiguous:
             return None

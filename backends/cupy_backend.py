@@ -123,6 +123,7 @@ class CupyBackend(Backend):
             "matmul": partial(matmul, self.xp),
             "linear": partial(linear, self.xp),
             "rows_product": partial(rows_product, self.xp),
+            "rows_times": partial(matmul, self.xp),
             "gather": partial(gather, self.xp, self._strays),
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
             "embedding": partial(embedding, self.xp, self._strays, self._askers),

@@ -70,6 +70,7 @@ CASES = {
     "softmax": [((X,), {"dim": -1}), ((CUBE,), {"dim": 1})],
     "log_softmax": [((X,), {"dim": -1})],
     "relu_gradient": [((X, np.maximum(Y, 0)), {})],
+    "rows_times": [((X, Y.T), {}), ((CUBE, Y.T), {})],
     "rows_product": [((X, Y), {}), ((CUBE, CUBE[..., :2]), {})],
     "sum_to": [((CUBE,), {"shape": shape}) for shape in ((3,), (4, 3), (2, 1, 3), (1, 1, 3), (1, 1), ())],
     "softmax_cross_entropy": [((X, TARGET), {}), ((X, TARGET.astype("uint8")), {}), ((X, TARGET), {"mean": True})],

@@ -601,6 +601,13 @@ def products(draw: Any) -> Arguments:
 
 
 @st.composite
+def rows_and_weights(draw: Any) -> Arguments:
+    """(…, m) and (m, n)."""
+    x = draw(rows_of())
+    return Arguments([x, smooth(np.random.default_rng(draw(seeds)), (x.shape[-1], draw(st.integers(1, 4))))])
+
+
+@st.composite
 def through_relu(draw: Any) -> Arguments:
     """A gradient, and what relu made of numbers of the same shape, among them some below 0."""
     x = draw(rows_of())
@@ -632,6 +639,7 @@ FUSED = {
     "linear": linear_inputs(),
     "relu_gradient": through_relu(),
     "rows_product": products(),
+    "rows_times": rows_and_weights(),
     "sum_to": once_broadcast(),
     "softmax": softmax_inputs(),
     "log_softmax": softmax_inputs(),

@@ -32,6 +32,12 @@ def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> A
     return _weighted_sums(xp, x, w, b, out)
 
 
+@kernel
+def rows_times(xp: Any, x: Array, w: Array, out: Array = None) -> Array:
+    """X W, all rows in one product: the gradient of a layer's input."""
+    return linear(xp, x, w.T, None, out=out)
+
+
 def _weighted_sums(xp: Any, x: Array, w: Array, b: Array | None, out: Array) -> Array:
     out = x.dot(w.T) if out is None else xp.matmul(x, w.T, out=out)  # the same, with less around it
     return out if b is None else xp.add(out, b, out=out)

@@ -26,10 +26,17 @@ rows_product = Fused(
     lambda g, out, x, y: x @ g,
 )
 """Xᵀ Y, where all leading dimensions of x, and of y, run together."""
-linear: Fused = Fused(
+rows_times: Fused = Fused(
+    "rows_times",
+    lambda x, w: x @ w,
+    lambda g, out, x, w: rows_times(g, w.T),
+    lambda g, out, x, w: rows_product(x, g),
+)
+"""X W, where all leading dimensions of x run together in one product."""
+linear = Fused(
     "linear",
     lambda x, w, b: x @ w.T + b if b is not None else x @ w.T,
-    lambda g, out, x, w, b: linear(_rows(g), w.T, None).reshape(x.shape),
+    lambda g, out, x, w, b: rows_times(g, w),
     lambda g, out, x, w, b: rows_product(g, x),
     lambda g, out, x, w, b: g,
 )
