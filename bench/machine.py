@@ -135,5 +135,6 @@ def _kernels() -> str | None:
         return None
     for pool in threadpool_info():
         if pool.get("user_api") == "blas":
-            return str(pool.get("architecture", "unknown"))
+            kernels = str(pool.get("architecture", "unknown"))
+            return f"{kernels}, set by OPENBLAS_CORETYPE" if os.environ.get("OPENBLAS_CORETYPE") else kernels
     return None

@@ -82,7 +82,7 @@ def machine(found: Reading) -> str:
 def blas(found: Reading) -> str:
     """The library of matrix products and which of its kernels ran."""
     name, kernels = (text(found.machine.get(key)) for key in ("blas", "blas_kernels"))
-    return f"{name} ({kernels} kernels)" if name and kernels else name
+    return f"{name} (kernels: {kernels})" if name and kernels else name
 
 
 def gpu(found: Reading) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ def choose(trainer: "Trainer", step: Callable[[int | None], "Step"], x: Any, y: 
 
 
 def _seconds(step: "Step", x: Any, y: Any) -> float:
-    """What a step takes: the shortest of a few, since whatever else the machine does only makes it longer."""
+    """What a step takes: the middle one of a few. The shortest would flatter threads, which now and then meet at once."""
     step(x, y)  # records
     step(x, y)
     taken: list[float] = []
@@ -92,4 +93,4 @@ def _seconds(step: "Step", x: Any, y: Any) -> float:
         began = time.perf_counter()
         step(x, y)
         taken.append(time.perf_counter() - began)
-    return min(taken)
+    return statistics.median(taken)
