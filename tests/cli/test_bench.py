@@ -26,7 +26,7 @@ def test_compared_with_itself(tinynet, tmp_path):
     words = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
     assert tinynet(words).code == 0
     ran = tinynet(f"{words} --compare b.json")
-    assert ran.code == 0 and "Compared with the run of 20" in ran.out and "of 2 figures" in ran.out
+    assert ran.code == 0 and "Compared with the run of 20" in ran.out and "of 3 figures" in ran.out
 
 
 def test_an_absent_peer_is_told(tinynet, monkeypatch):

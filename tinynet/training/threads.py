@@ -85,7 +85,7 @@ def choose(trainer: "Trainer", step: Callable[[int | None], "Step"], x: Any, y: 
 
 
 def _seconds(step: "Step", x: Any, y: Any) -> float:
-    """What a step takes: the middle one of a few. The shortest would flatter threads, which now and then meet at once."""
+    """What a step takes: the middle one of a few; the shortest would flatter threads, which at times meet at once."""
     step(x, y)  # records
     step(x, y)
     taken: list[float] = []
