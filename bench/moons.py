@@ -3,7 +3,7 @@
 The same step on micrograd, on tinynet's Values (neuron by neuron, and as ``nn`` layers on the scalar backend) and on
 NumPy, in turn in one process, so that the ratios hold whatever the machine is doing.
 
-    python bench/moons.py            # needs `pip install micrograd` for the ratio
+    python -m tinynet.bench.moons    # needs `pip install micrograd` for the ratio
 """
 
 import gc

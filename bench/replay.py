@@ -1,6 +1,6 @@
 """What recording buys: one training step of 784-16-16-10 (ReLU, batch 32, SGD), run eagerly and replayed, in turn.
 
-python bench/replay.py
+python -m tinynet.bench.replay
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""``pytest bench``: each contender's step of the moons demo. ``python bench/moons.py`` gives the ratios."""
+"""``pytest bench``: each contender's step of the moons demo. ``python -m tinynet.bench.moons`` gives the ratios."""
 
 import pytest
 
