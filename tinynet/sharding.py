@@ -122,11 +122,20 @@ class _Shares:
         try:
             first.run(*here)
         finally:
-            wait(running)  # nobody may still be at work when this returns, by an error or not
+            _wait(running)  # nobody may still be at work when this returns, by an error or not
         for future in running:
             future.result()
         result: Tensor = self.finish.replay()
         return result
+
+
+def _wait(running: list[Any]) -> None:
+    """Wait until all are done, Ctrl-C or not; then let it take its course."""
+    try:
+        wait(running)
+    except KeyboardInterrupt:
+        _wait(running)
+        raise
 
 
 def _overwritten(program: Program) -> list[Array]:

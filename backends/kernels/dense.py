@@ -80,7 +80,7 @@ def softmax_cross_entropy(xp: Any, x: Array, target: Array, mean: bool = False, 
     losses, slope = out or (None, xp.empty_like(x))
     rows, classes = x.shape
     flat, columns, steps = laid_flat(slope)
-    chosen = xp.arange(0, rows * steps, steps) + target * columns
+    chosen = xp.arange(0, rows * steps, steps) + target.astype("int64") * columns  # in a small type it would overflow
     peaks = xp.ascontiguousarray(x.T).max(axis=0)  # short rows are what NumPy's max is slow at
     xp.subtract(x, peaks[:, None], out=slope)
     wanted = flat.take(chosen)

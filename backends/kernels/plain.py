@@ -259,7 +259,7 @@ def scatter_add(
 def assemble(xp: Any, x: Array, *parts: Array, indices: tuple[Any, ...], out: Array = None) -> Array:
     """Parts at their indices in an array laid out like x, zeros elsewhere; what falls on the same place adds up."""
     out = xp.empty_like(x, dtype=parts[0].dtype) if out is None else out
-    rows = {index[0] for index in indices if len(index) == 1 and isinstance(index[0], int)}
+    rows = {index[0] for index in indices if len(index) == 1 and type(index[0]) is int}
     if len(indices) == len(x) and rows == set(range(len(x))):  # each of them once
         for part, (row,) in zip(parts, indices):
             xp.copyto(out[row, ...], part)

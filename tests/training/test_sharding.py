@@ -151,7 +151,7 @@ def test_batch_norm_is_refused_in_shares_and_left_in_one_by_auto(monkeypatch):
 
     alone, automatic, refused = trainer(1), trainer("auto"), trainer(2)
     before = weights(refused.model)
-    with pytest.raises(CaptureError, match=r"running statistics.*threads=1"):
+    with pytest.raises(ArgumentError, match=r"not the mean of its parts.*threads=1"):
         refused.fit(MOONS, epochs=1, batch_size=8, progress=False)
     same_bits(weights(refused.model), before)
     monkeypatch.setattr(threads, "TOO_SMALL", 0.0)  # so that shares are tried
@@ -304,3 +304,101 @@ def test_a_batch_by_itself_is_what_fit_takes():
     for start in range(0, 50, 10):
         other.train_on_batch(MOONS.x[start : start + 10], MOONS.y[start : start + 10])
     same_bits(weights(other.model), weights(one.model))
+
+
+def test_what_all_shares_would_change_is_refused():
+    """Each example's share of the loss is its own, but every share counts in the same place."""
+    count = tn.zeros(1)
+
+    class Counted(nn.Module):
+        def forward(self, x):
+            with tn.no_grad():
+                count.add_(1.0)
+            return x
+
+    trainer = moons_trainer(model=nn.Sequential(nn.Linear(2, 2), Counted()), threads=2)
+    before = weights(trainer.model)
+    with pytest.raises(CaptureError, match=r"array that all of them see.*threads=1"):
+        trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8])
+    same_bits(weights(trainer.model), before)
+
+
+class Centred(nn.Module):
+    """Examples that see each other, in training alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x, in training less its mean over the batch."""
+        return x - x.mean(0) if self.training else x
+
+
+def test_examples_that_see_each_other_in_training_alone_are_noticed():
+    model = nn.Sequential(nn.Linear(2, 6), Centred(), nn.Tanh(), nn.Linear(6, 2))
+    with pytest.raises(ArgumentError, match="not the mean of its parts"):
+        moons_trainer(model=model, threads=2).train_on_batch(MOONS.x[:7], MOONS.y[:7])
+
+
+def test_gradients_that_are_not_the_optimisers_keep_threads_away():
+    model = mlp(2, 6, 2)
+    optimizer = optim.SGD(list(model[2].parameters()), lr=0.1)
+    with pytest.raises(ArgumentError, match="threads=1"):
+        moons_trainer(optimizer, model=model, threads=2).train_on_batch(MOONS.x[:8], MOONS.y[:8])
+
+
+def test_trying_leaves_parameters_alone_that_are_not_the_models(monkeypatch):
+    monkeypatch.setattr(threads, "TOO_SMALL", 0.0)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    found = []
+    for count in (1, "auto"):
+        model, extra = mlp(2, 6, 2), tn.Parameter(np.ones(3, np.float32))
+        optimizer = optim.SGD([*model.parameters(), extra], lr=0.1, weight_decay=0.1)
+        moons_trainer(optimizer, model=model, threads=count).train_on_batch(MOONS.x[:8], MOONS.y[:8])
+        found.append(extra.numpy().copy())
+    np.testing.assert_array_equal(*found)
+
+
+def test_layers_frozen_after_the_trainer_was_made(monkeypatch):
+    monkeypatch.setattr(threads, "TOO_SMALL", 0.0)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    trainer = moons_trainer(optim.Adam(lr=0.02))
+    for parameter in trainer.model[0].parameters():
+        parameter.requires_grad_(False)
+    before = trainer.model[0].weight.numpy().copy()
+    trainer.fit(MOONS, epochs=1, batch_size=8, progress=False)
+    np.testing.assert_array_equal(trainer.model[0].weight.numpy(), before)
+
+
+def test_another_reduction_counts_at_once():
+    found = []
+    for count in (1, 2):
+        trainer = moons_trainer(model=mlp(2, 6, 2, dtype="float64"), threads=count)
+        for reduction in ("mean", "sum"):
+            trainer.loss.reduction = reduction
+            loss = float(trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8]))
+        found.append([loss, *weights(trainer.model)["0.weight"].reshape(-1)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+def test_threads_replay_so_they_need_the_recorder():
+    with pytest.raises(ArgumentError, match=r"threads=2, capture=False"):
+        moons_trainer(threads=2, capture=False)
+
+
+def test_a_resumed_run_says_when_its_threads_are_others(tmp_path):
+    moons_trainer(threads=2).fit(MOONS, epochs=1, batch_size=8, progress=False, checkpoint=tmp_path / "run")
+    resumed = moons_trainer(threads=1)
+    resumed.fit(MOONS, epochs=2, batch_size=8, progress=False, checkpoint=tmp_path / "run", resume=True)
+    assert resumed.history.notes[-1].startswith("the run was begun with 2 of them")
+
+
+@pytest.mark.parametrize("batch", [([[1.0, 2.0]], [0]), (np.zeros((0, 2), np.float32), np.zeros(0, int))])
+def test_what_is_no_batch_is_told(batch):
+    with pytest.raises(ArgumentError, match="a row an example; x is"):
+        moons_trainer().train_on_batch(*batch)
+
+
+def test_the_steps_that_are_kept_have_a_limit():
+    trainer = moons_trainer(threads=1)
+    for i in range(80):
+        trainer.l2 = i + 1.0
+        trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8])
+    assert len(trainer.steps._steps) <= steps.MOST

@@ -36,13 +36,22 @@ def in_blocks(program: "Program") -> "list[Call]":
     return kept + _joined(program, chain) if program.backend.overlays else program.calls
 
 
+def element_by_element(kernel: Any) -> bool:
+    """Whether a kernel is a NumPy function of single elements; a product of matrices is a ufunc too, but not one."""
+    return isinstance(kernel, np.ufunc) and kernel.signature is None
+
+
 def _through(call: "Call") -> bool:
     """Whether a call goes through a long array in the order of memory, element by element."""
     out = call.out
-    if not isinstance(call.kernel, np.ufunc) or isinstance(out, tuple) or out.size < LONG or call.params:
+    if not element_by_element(call.kernel) or isinstance(out, tuple) or out.size < LONG or call.params:
         return False
-    arrays = [x for x in call.inputs if isinstance(x, np.ndarray) and x.ndim]
-    return all(x.shape == out.shape and x.flags.c_contiguous for x in (*arrays, out))
+    inputs = [x for x in call.inputs if isinstance(x, np.ndarray)]
+    kinds = {x.dtype for x in inputs}
+    if len(inputs) < len(call.inputs) and not (len(kinds) == 1 and next(iter(kinds)).kind == "f"):
+        return False  # what a number becomes beside other types is NumPy's to say
+    apart = all(_same(x, out) or not np.may_share_memory(x, out) for x in inputs)
+    return apart and all(x.shape == out.shape and x.flags.c_contiguous for x in (*inputs, out) if x.ndim)
 
 
 def _fits(program: "Program", call: "Call", chain: "list[Call]") -> bool:
@@ -105,8 +114,7 @@ def _places(chain: "list[Call]", given: list[int], passing: set[int]) -> tuple[d
 
 def _number(call: "Call", x: Any) -> Array:
     """A number as the array that NumPy would make of it anew for each block."""
-    same = all(array.dtype == call.out.dtype for array in _arrays(call)) and call.out.dtype.kind == "f"
-    return np.asarray(x, call.out.dtype if same and type(x) in (int, float) else None)
+    return np.asarray(x, next(y.dtype for y in call.inputs if isinstance(y, np.ndarray)))
 
 
 def _unseen(program: "Program", call: "Call", chain: "list[Call]") -> bool:

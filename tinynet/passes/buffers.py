@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tinynet.backend import Array
+from tinynet.passes.blocks import element_by_element
 
 if TYPE_CHECKING:
     from tinynet.program import Call, Program
@@ -111,7 +110,7 @@ def _in_turn(calls: "list[Call]", x: _Result, y: _Result) -> bool:
     earlier, later = (x, y) if x.first < y.first else (y, x)
     if earlier.last != later.first:
         return earlier.last < later.first
-    return isinstance(calls[later.first].kernel, np.ufunc) and _alike(x.array, y.array)  # it writes where it reads
+    return element_by_element(calls[later.first].kernel) and _alike(x.array, y.array)  # it writes where it reads
 
 
 def _alike(x: Array, y: Array) -> bool:

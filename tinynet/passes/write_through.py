@@ -1,5 +1,6 @@
 """Where a recorded result is only ever copied on (a gradient into its place), it is computed there at once."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from tinynet.backend import Array
@@ -38,13 +39,30 @@ def _path(program: "Program", copy: "Call", before: "list[Call]") -> "list[Call]
         if any(source is array for array in (*program.inputs, *program.outputs)):
             return []
         if call.out is source and not call.is_view:
-            return [] if _touches(program, call, target) else [call, *views]
+            free = not call.in_place and not _held(program, call.out)
+            return [call, *views] if free and not _touches(program, call, target) else []
         if call.out is source and call.name == "reshape":
             views.append(call)
             source = call.inputs[0]
         elif _touches(program, call, source) or _touches(program, call, target):
             return []
     return []
+
+
+def _held(program: "Program", array: Array) -> bool:
+    """Whether anybody but the calls, and ``_path``, which asks, holds an array or the memory under it."""
+    owner = getattr(array, "base", None)
+    mentions, views, beside = 0, set(), set()
+    for call in program.calls:
+        for x in (*call.inputs, *call.outs):
+            mentions += x is array
+            if (base := getattr(x, "base", None)) is not None and base is array:
+                views.add(id(x))
+            elif base is not None and base is owner:
+                beside.add(id(x))
+    x = base = call = None  # type: ignore[assignment]  # which held the last of them
+    known = mentions + len(views) + 3
+    return sys.getrefcount(array) > known or (owner is not None and sys.getrefcount(owner) > len(beside) + 2)
 
 
 def _touches(program: "Program", call: "Call", array: Array) -> bool:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 def standing(trainer: "Trainer") -> dict[str, Any]:
     """Copies of all that a step changes: weights and buffers, the optimiser's memory, the random numbers."""
     optimizer = trainer.optimizer.state_dict()
+    own = set(trainer.model.parameters())
     return {
+        "others": [p.numpy() for p in trainer.optimizer.parameters if p not in own],
         "model": {name: tensor.numpy() for name, tensor in trainer.model.state_dict().items()},
         "optimizer": optimizer | {"memory": {name: tensor.numpy() for name, tensor in optimizer["memory"].items()}},
         "random": random.get_state(),
@@ -43,6 +45,9 @@ def put_back(trainer: "Trainer", state: dict[str, Any]) -> None:
         ArgumentError: the state is of another model, or another optimiser.
     """
     trainer.model.load_state_dict(state["model"])
+    own = set(trainer.model.parameters())
+    for parameter, array in zip([p for p in trainer.optimizer.parameters if p not in own], state["others"]):
+        parameter.load_(array)
     trainer.optimizer.load_state_dict(state["optimizer"])
     random.set_state(state["random"])
 
@@ -101,7 +106,7 @@ def load_run(trainer: "Trainer", path: Any, loader: DataLoader, callbacks: list[
     for callback, about_it in zip(callbacks, saved["callbacks"]):
         callback.load_state_dict(unpack(about_it["state"], arrays))
     trainer.history = history
-    trainer.steps.shares = saved.get("shares") if trainer.threads == "auto" else trainer.threads
+    trainer.steps.shares = saved.get("shares")
     return dict(saved["running"])
 
 

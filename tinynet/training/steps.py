@@ -13,12 +13,15 @@ from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 from tinynet.training.admission import as_target
 from tinynet.training.step import Step, Totals
-from tinynet.training.threads import choose, separable
+from tinynet.training.threads import checked, choose, separable
 
 if TYPE_CHECKING:
     from tinynet.training.trainer import Trainer
 
 Make = Callable[[int | None], Step]  # the step in so many shares
+
+
+MOST = 64  # steps kept, and kinds of batch that have been tried
 
 
 class Steps:
@@ -91,26 +94,36 @@ class Steps:
     def single(self, examples: int, x: Any, y: Any) -> Step:
         """The step for a batch by itself, without totals; looked up again once something has changed."""
         trainer = self.trainer
-        parts = trainer.model, trainer.loss, trainer.optimizer, trainer.capture, trainer.threads
+        loss = trainer.loss, trainer.loss.reduction
+        parts = trainer.model, loss, trainer.optimizer, trainer.capture, trainer.threads
         made_of = recordings.version, parts, trainer.l2, trainer.clip_norm, examples
         if self._single is None or self._single[0] != made_of:
             make: Make = lambda shares: self.training_in(shares, examples, counting=False)
             self._single = made_of, make(self._found(make, x, y))
         return self._single[1]
 
-    def decide(self, loader: DataLoader) -> None:
-        """Settle into how many shares the batches of this run are cut."""
+    def decide(self, loader: DataLoader, begun_with: int | None = None) -> None:
+        """Settle into how many shares the batches of this run are cut; a resumed one was begun with so many."""
         trainer, first = self.trainer, slice(loader.batch_size)
         trainer.model.train()
         make: Make = lambda shares: self.training_in(shares, len(loader.dataset))
         self.shares = self._found(make, loader.dataset.x[first], loader.dataset.y[first])
-        if self.shares and self.shares > 1:
-            trainer.note(f"each batch is cut into {self.shares} shares, a thread each")
+        shares, begun = min(self.shares or 1, loader.batch_size), min(begun_with or 1, loader.batch_size)
+        if shares > 1 and shares != begun:
+            trainer.note(f"each batch is cut into {shares} shares, a thread each")
+        if begun_with is not None and shares != begun:
+            trainer.note(f"the run was begun with {begun} of them: its last digits are not what they would have been")
 
     def _found(self, make: Make, x: Any, y: Any) -> int | None:
         """The number of shares as set, or as trying showed, once for each kind of batch; ``make(shares)`` makes a step
         to try, and those that were not chosen are let go, with all their memory."""
         trainer = self.trainer
+        checked(trainer.threads, trainer)
+        for what, given in (("x", x), ("y", y)):
+            if not hasattr(given, "shape") or not len(given):
+                raise ArgumentError(f"a batch is two arrays or tensors with a row an example; {what} is {given!r:.40}.")
+        if len(self._tried) >= MOST:
+            self._tried.clear()
         key = *self._made_of(), trainer.threads, x.shape, y.shape
         if key not in self._tried and trainer.threads == "auto":
             known = self._steps.copy()
@@ -130,11 +143,13 @@ class Steps:
 
     def _made_of(self) -> tuple[Any, ...]:
         trainer = self.trainer
-        parts = trainer.model, trainer.loss, trainer.optimizer, *trainer.metrics.items()
+        parts = trainer.model, trainer.loss, trainer.loss.reduction, trainer.optimizer, *trainer.metrics.items()
         return trainer.backend.name, parts, trainer.capture
 
     def _kept(self, key: Any, make: Any) -> Step:
         if key not in self._steps:
+            if len(self._steps) >= MOST:
+                self._steps.pop(next(iter(self._steps)))  # the oldest
             self._steps[key] = make()
         self._steps[key].reset()
         return self._steps[key]
@@ -146,12 +161,16 @@ class Steps:
     @property
     def words(self) -> str:
         """How the training step that was recorded last is taken."""
-        calls = f"{len(self.program or [])} calls"
-        shares = 1 if self._single is None else self._single[1].shares
-        return f"{calls} a step" if shares == 1 else f"{calls} in each of {shares} threads"
+        found = self._last
+        calls = f"{len(found.program or []) if found else 0} calls"
+        return f"{calls} in each of {found.shares} threads" if found and found.shares > 1 else f"{calls} a step"
 
     @property
     def program(self) -> Program | None:
         """The training step that was recorded last."""
-        found = [step.program for key, step in self._steps.items() if key[0] == "train" and step.program]
+        return self._last.program if self._last else None
+
+    @property
+    def _last(self) -> Step | None:
+        found = [step for key, step in self._steps.items() if key[0] == "train" and step.program]
         return found[-1] if found else None

@@ -33,23 +33,44 @@ def checked(threads: Any, trainer: "Trainer") -> Any:
     """
     if threads == "auto" or (isinstance(threads, int) and not isinstance(threads, bool) and threads >= 1):
         backend = trainer.backend
-        if threads == "auto" or threads == 1 or (backend.is_host and backend.replayable):
+        if threads == "auto" or threads == 1:
+            return threads
+        if not trainer.capture:
+            raise ArgumentError(f"Trainer(threads={threads}, capture=False): threads replay what was recorded.")
+        if backend.is_host and backend.replayable:
             return threads
         raise ArgumentError(f"Trainer(threads={threads}) is for kernels on the CPU; {backend.name} has its own ways.")
     raise ArgumentError(f"Trainer(threads={threads!r}): it is a number of at least 1, or 'auto'.")
 
 
 def separable(trainer: "Trainer", x: Any, y: Any) -> bool:
-    """Whether the loss of a batch is what its halves' losses make: by what the loss says of itself, and by trying,
-    without dropout and without remembering anything."""
+    """Whether a batch may be cut: its loss is what its halves' losses make, and all gradients are the optimiser's.
+
+    By what the loss says of itself, and by trying, in evaluation and, unless it draws random numbers, in training.
+    """
+    trained = {p for p in trainer.model.parameters() if p.requires_grad}
+    if not trainer.loss.separable or not trained <= set(trainer.optimizer.parameters):
+        return False
+    before = standing(trainer)
+    try:
+        with no_grad(), trainer.model.evaluating():
+            alike = _adds_up(trainer, x, y)
+        with no_grad():
+            steady = _loss(trainer, x, y) == _loss(trainer, x, y)
+            return alike and (not steady or _adds_up(trainer, x, y))
+    finally:
+        put_back(trainer, before)
+
+
+def _loss(trainer: "Trainer", x: Any, y: Any) -> float:
+    return float(trainer.loss(trainer.model(x), y))
+
+
+def _adds_up(trainer: "Trainer", x: Any, y: Any) -> bool:
     half = len(x) // 2
-    if half == 0 or not trainer.loss.separable:
-        return trainer.loss.separable
-    with no_grad(), trainer.model.evaluating():
-        whole, *halves = [
-            float(trainer.loss(trainer.model(x[s]), y[s])) for s in (slice(None), slice(half), slice(half, None))
-        ]
-    first, second = halves
+    if half == 0:
+        return True
+    whole, first, second = (_loss(trainer, x[s], y[s]) for s in (slice(None), slice(half), slice(half, None)))
     tolerance = 1e-2 if next(trainer.model.parameters()).dtype == "float16" else 1e-4
     joined = first + second if trainer.loss.reduction == "sum" else (first * half + second * (len(x) - half)) / len(x)
     return math.isclose(whole, joined, rel_tol=tolerance, abs_tol=tolerance) or not math.isfinite(whole)
@@ -64,6 +85,7 @@ def choose(trainer: "Trainer", step: Callable[[int | None], "Step"], x: Any, y: 
     backend, most = trainer.backend, min(cores(), len(x))
     if most == 1 or not (trainer.capture and backend.is_host and backend.replayable):
         return None
+    trainer.optimizer.lay_out()  # what is frozen by now has no memory to put back
     before = standing(trainer)
     try:
         best, least = None, _seconds(step(None), x, y)

@@ -183,6 +183,8 @@ class Trainer:
             carried: dict[str, float] = {}
             if where and (resume is not True or os.path.exists(where)):
                 carried = load_run(self, where, loader, callbacks)
+                if self.threads != "auto":
+                    self.steps.decide(loader, self.steps.shares or 1)
                 if self.history.stopped in ("epochs", "interrupted"):
                     self.history.stopped = ""
             else:
@@ -299,6 +301,7 @@ class Trainer:
 
         Raises:
             ShapeError, ArgumentError: the batch does not fit the model or the loss.
+            CaptureError: ``threads`` cannot share this step.
         """
         if not self.model.training:
             self.model.train()
