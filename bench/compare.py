@@ -1,6 +1,7 @@
 """Two runs side by side: what has moved beyond noise."""
 
 import json
+import math
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,15 +56,33 @@ def load(path: Path) -> dict[str, Any]:
         for part in found["workloads"]:
             for result in part["results"].values():
                 if "error" not in result:
-                    _ = part["name"], *(float(result[key]) for key in ("low_s", "median_s", "high_s"))
-        _ = [found["machine"][key] for key in SAME], dict(found["versions"]), [c["role"] for c in found["contenders"]]
+                    for key in ("low_s", "median_s", "high_s"):
+                        _seconds(key, result[key])
+            for key in ("name", "what"):
+                _words(key, part[key])
+            _ = part["batch"]
+        for contender in found["contenders"]:
+            _words("name", contender["name"]), _words("role", contender["role"])
+        _ = [found["machine"][key] for key in SAME], dict(found["versions"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"Reading {path}: it is damaged ({type(error).__name__}: {error}). Measure it anew.") from error
     return found
 
 
+def _seconds(key: str, x: Any) -> None:
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        raise TypeError(f"{key} is {x!r}, and must be a number")
+    if not (math.isfinite(x) and x > 0):
+        raise ValueError(f"{key} is {x!r}, and must be finite and above 0")
+
+
+def _words(key: str, x: Any) -> None:
+    if not isinstance(x, str) or not x:
+        raise TypeError(f"{key} is {x!r}, and must be words")
+
+
 def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
-    """Every contender on every workload that both runs measured.
+    """Every contender on every workload that both runs measured, the same network and batch under the same name.
 
     A machine that is busier, or warmer, slows everyone. So the peers, if all versions but tinynet's are the same, tell
     how much slower it was as a whole, workload by workload, and the new figures are divided by that. One has moved when
@@ -71,10 +90,10 @@ def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
     the peers differ by more than a quarter, nothing has: the machine was busy with something else.
     """
     peers = {c["name"] for c in new["contenders"] if c["role"] == "peer"} if _same_libraries(old, new) else set()
-    before = {part["name"]: part["results"] for part in old["workloads"]}
+    before = {_same(part): part["results"] for part in old["workloads"]}
     found = []
     for part in new["workloads"]:
-        was = before.get(part["name"], {})
+        was = before.get(_same(part), {})
         both = {
             name: (was[name], after)
             for name, after in part["results"].items()
@@ -91,18 +110,29 @@ def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
     return found
 
 
+def _same(part: dict[str, Any]) -> tuple[Any, ...]:
+    """What two workloads must have in common to be compared."""
+    return part["name"], part["what"], str(part["batch"])
+
+
 def _same_libraries(old: dict[str, Any], new: dict[str, Any]) -> bool:
     libraries = [{k: v for k, v in run["versions"].items() if k != "tinynet"} for run in (old, new)]
     return libraries[0] == libraries[1]
 
 
+def other_machine(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two machines, a line each; of runs on two of them nothing is compared."""
+    return [f"{key.replace('_', ' ')}: {old[key]} before, {new[key]} now" for key in SAME if old[key] != new[key]]
+
+
+def not_compared(lines: list[str]) -> str:
+    """That two runs are of different machines, in words."""
+    return "\n".join(["Not compared: the two runs are of different machines.", *(f"  {line}" for line in lines)])
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What differs between the machines of two runs, and between the versions of what took part; a line each."""
-    machines = [
-        f"{key.replace('_', ' ')}: {old['machine'][key]} before, {new['machine'][key]} now"
-        for key in SAME
-        if old["machine"][key] != new["machine"][key]
-    ]
+    machines = other_machine(old["machine"], new["machine"])
     names = sorted({*old["versions"], *new["versions"]})
     pairs = [(name, old["versions"].get(name, "absent"), new["versions"].get(name, "absent")) for name in names]
     return machines, [f"{name}: {was} before, {now} now" for name, was, now in pairs if was != now]
@@ -112,7 +142,7 @@ def comparison(old: dict[str, Any], new: dict[str, Any]) -> str:
     """The comparison in words: what moved, what did not, and why figures of two machines are not compared."""
     machines, versions = differences(old, new)
     if machines:
-        return "\n".join(["Not compared: the two runs are of different machines.", *(f"  {line}" for line in machines)])
+        return not_compared(machines)
     lines = [f"Compared with the run of {old.get('began', 'an unknown date')}:"]
     if versions:
         lines += ["  other versions, to which a change may be due:", *(f"    {line}" for line in versions)]
@@ -132,6 +162,6 @@ def comparison(old: dict[str, Any], new: dict[str, Any]) -> str:
     lines.append(
         f"  {still} of {len(found)} figures did not move beyond noise (quartiles apart, and more than {LEAST:.0%})."
         if found
-        else "  no contender was measured on the same workload in both."
+        else "  no contender was measured on the same workload (name, network and batch) in both."
     )
     return "\n".join(lines)

@@ -22,7 +22,7 @@ def old():
     return {
         "format": 1, "began": "2026-01-01T00:00:00Z", "machine": machine, "versions": {"numpy": "2.0", "jax": "1"},
         "contenders": [{"name": "tinynet numpy", "role": "tinynet"}, {"name": "JAX jit", "role": "peer"}],
-        "workloads": [{"name": "mlp", "results": results}],
+        "workloads": [{"name": "mlp", "what": "4-3-2, ReLU, batch 5", "batch": 5, "results": results}],
     }  # fmt: skip
 
 
@@ -116,10 +116,42 @@ def test_files_that_are_none(tmp_path, content, meant):
         load(path)
 
 
-def test_a_good_file_and_a_damaged_one(tmp_path, old):
+def test_a_good_file(tmp_path, old):
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old))
     assert load(path) == old
+
+
+@pytest.mark.parametrize(("key", "other"), [("name", "another"), ("what", "4-9-2, ReLU, batch 5"), ("batch", 6)])
+def test_another_network_or_batch_is_not_compared(old, key, other):
+    new = changed(old)
+    new["workloads"][0][key] = other
+    assert moves(old, new) == []
+
+
+@pytest.mark.parametrize("low", ["0.001", 0, -1e-3, True, None, float("nan"), float("inf"), []])
+def test_a_time_that_is_none_is_refused(tmp_path, old, low):
+    path = tmp_path / "old.json"
+    old["workloads"][0]["results"]["JAX jit"]["low_s"] = low
+    path.write_text(json.dumps(old))
+    with pytest.raises(FileError, match=r"damaged .*low_s is "):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "key"), [("workloads", "name"), ("workloads", "what"), ("contenders", "name"), ("contenders", "role")]
+)
+@pytest.mark.parametrize("value", [None, "", ["mlp"], {}])
+def test_a_name_that_is_none_is_refused(tmp_path, old, where, key, value):
+    path = tmp_path / "old.json"
+    old[where][0][key] = value
+    path.write_text(json.dumps(old))
+    with pytest.raises(FileError, match=rf"damaged .*{key} is .*must be words"):
+        load(path)
+
+
+def test_a_file_without_a_time_is_refused(tmp_path, old):
+    path = tmp_path / "old.json"
     del old["workloads"][0]["results"]["JAX jit"]["low_s"]
     path.write_text(json.dumps(old))
     with pytest.raises(FileError, match=r"damaged .*low_s"):

@@ -29,6 +29,17 @@ def test_compared_with_itself(tinynet, tmp_path):
     assert ran.code == 0 and "Compared with the run of 20" in ran.out and "of 3 figures" in ran.out
 
 
+def test_another_machine_is_told_before_measuring(tinynet, tmp_path):
+    words = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
+    assert tinynet(words).code == 0
+    old = json.loads((tmp_path / "b.json").read_text())
+    old["machine"]["cores"] += 1
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    ran = tinynet(f"{words} --compare old.json")
+    assert ran.code == 0 and ran.out.startswith("Not compared: the two runs are of different machines.\n  cores: ")
+    assert ran.out.count("Not compared") == 1
+
+
 def test_an_absent_peer_is_told(tinynet, monkeypatch):
     from tinynet.bench import contenders
 
@@ -59,6 +70,7 @@ def test_nobody_can_take_part(tinynet, monkeypatch):
     monkeypatch.setattr(Contender, "why_absent", lambda self: "a reason")
     ran = tinynet("bench --quick --backends cupy")
     assert (ran.code, ran.out) == (1, "") and "tinynet cupy: a reason" in ran.err
+    assert ran.err.startswith("tinynet: nobody who was asked for")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +82,9 @@ def test_nobody_can_take_part(tinynet, monkeypatch):
         ("bench --peers torhc", "there is no peer 'torhc'. Did you mean torch?"),
         ("bench --seconds 0", "must be above 0"),
         ("bench --json .", "is a folder"),
+        ("bench --json a --markdown ./a", "name a; give each a file of its own"),
+        ("bench --peers none,torch", "'none' stands alone"),
+        ("bench --peers torch,all", "'all' stands alone"),
     ],
 )
 def test_wrong_usage(tinynet, words, meant):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinynet import registry
-from tinynet.bench.compare import comparison, load
+from tinynet.bench.compare import comparison, load, not_compared, other_machine
 from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender
 from tinynet.bench.contest import Contest
 from tinynet.bench.crossover import crossovers
@@ -53,7 +53,7 @@ def parser() -> Parser:
     p.add_argument(
         "--peers",
         metavar="A,B",
-        help=f"{', '.join(PEER_WORDS)}, all or none (default: the installed ones; with --quick none)",
+        help=f"{', '.join(PEER_WORDS)}, or alone all or none (default: the installed ones; with --quick none)",
     )
     p.add_argument("--workloads", metavar="A,B", help="names or sizes, see below (default: all but moons)")
     p.add_argument(
@@ -79,17 +79,23 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a row a workload, and write what was asked for."""
     workloads = _workloads(args)
     contenders = [(c, c.why_absent()) for c in _contenders(args)]
-    for path in filter(None, (args.report, args.json, args.markdown)):
+    paths = [path for path in (args.report, args.json, args.markdown) if path]
+    for i, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:i]]:
+            raise UsageError(f"two of --report, --json and --markdown name {path}; give each a file of its own.")
         _ready(path)
     old = load(args.compare) if args.compare else None
     present = [c for c, why in contenders if why is None]
     if not present:
         reasons = "; ".join(f"{c.name}: {why}" for c, why in contenders)
-        raise BackendUnavailable(f"tinynet bench: nobody who was asked for can take part here: {reasons}")
+        raise BackendUnavailable(f"nobody who was asked for can take part here: {reasons}")
     seconds = args.seconds or (0.1 if args.quick else 10.0)
     say = _progress(args.quiet)
     say("matrix products")
     result = Result(shlex.join(["tinynet", "bench", *args.words]), contenders, 0.1 if args.quick else 1.0)
+    if old and (lines := other_machine(old["machine"], result.machine)):
+        print(not_compared(lines), flush=True)
+        old = None
     for c, why in contenders:
         if why is not None:
             print(f"absent: {c.name}: {why}")
@@ -131,7 +137,10 @@ def _contenders(args: argparse.Namespace) -> list[Contender]:
     """Who was asked for: the backends, the peers, and the floor under numpy."""
     peers = args.peers or ("none" if args.quick else "all")
     asked = {word.strip() for word in args.backends.split(",")}
-    others = PEER_WORDS if peers == "all" else [] if peers == "none" else [w.strip() for w in peers.split(",")]
+    others = [word.strip() for word in peers.split(",")]
+    if len(others) > 1 and (alone := {"all", "none"} & set(others)):
+        raise UsageError(f"--peers {peers}: {min(alone)!r} stands alone; leave it out, or the others.")
+    others = PEER_WORDS if others == ["all"] else [] if others == ["none"] else others
     for what, words, known in (("backend", asked, list(registry.BUILT_IN)), ("peer", others, PEER_WORDS)):
         for word in words:
             if word not in known:
