@@ -133,14 +133,27 @@ def test_dropout_draws_for_each_share_and_again_after_a_resumed_run(tmp_path):
 
 
 def test_shares_draw_different_masks():
-    """Two equal examples, a mask each: with one stream for both shares they would always be dropped together."""
+    """One example a share, whose shares of the loss are 1, 4 and 16: every choice of them is dropped at some time."""
     tn.manual_seed(0)
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Dropout(0.5))
-    trainer = tn.Trainer(model, nn.MSELoss(), optim.SGD(lr=0.0), threads=2)
-    x, y = np.ones((2, 1), np.float32), np.zeros((2, 1), np.float32)
-    whole = 4 * float(model[0].weight.numpy()[0, 0]) ** 2  # neither dropped: both are twice as large
-    shares = {round(float(trainer.train_on_batch(x, y)) / whole, 3) for _ in range(40)}
-    assert shares == {0.0, 0.5, 1.0}
+    trainer = tn.Trainer(model, nn.MSELoss(), optim.SGD(lr=0.0), threads=3)
+    x, y = np.array([[1.0], [2.0], [4.0]], np.float32), np.zeros((3, 1), np.float32)
+    one = 4 * float(model[0].weight.numpy()[0, 0]) ** 2 / 3  # what is not dropped is twice as large
+    shares = {round(float(trainer.train_on_batch(x, y)) / one) for _ in range(80)}
+    assert shares == {a + b + c for a in (0, 1) for b in (0, 4) for c in (0, 16)}
+
+
+def test_a_setting_that_changes_between_steps_reaches_every_thread():
+    found = []
+    for count in (1, 2):
+        trainer = moons_trainer(optim.SGD(lr=0.3), model=mlp(2, 6, 2, dtype="float64"), threads=count)
+        trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8])
+        trainer.optimizer.weight_decay = 0.5
+        trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8])
+        setattr(trainer.model, "1", nn.ReLU())
+        trainer.optimizer.lr = 0.1
+        found.append([float(trainer.train_on_batch(MOONS.x[:8], MOONS.y[:8])) for _ in range(3)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
 def test_batch_norm_is_refused_in_shares_and_left_in_one_by_auto(monkeypatch):
