@@ -60,9 +60,7 @@ class Contender:
 
             usable, reason = backends()[self.words[0]]
             return None if usable else reason
-        if importlib.util.find_spec(self.package) is None:
-            return f"{self.package} is not installed" if self.role == "peer" else "no step is written out by hand yet"
-        return None
+        return None if importlib.util.find_spec(self.package) else f"{self.package} is not installed"
 
 
 _ENGINES, _PEERS = "tinynet.bench.engines", "tinynet.bench.peers"
@@ -92,7 +90,7 @@ CONTENDERS = [
         f"{_PEERS}.jax_jit:make", ("jax",), "jax",
     ),
     Contender(
-        "micrograd", "peer", "the demo as its author wrote it",
+        "micrograd", "peer", "the demo as its author wrote it, garbage collected before each step",
         f"{_PEERS}.micrograd:make", ("micrograd",), "micrograd", ("moons",),
     ),
     Contender(

@@ -96,7 +96,8 @@ class Gpt(_Sequences):
     @property
     def what(self) -> str:
         vocabulary, width, heads, layers = self.sizes
-        return f"GPT, {layers} layers, {heads} heads, width {width}, context {self.length}, vocabulary {vocabulary}"
+        inside = f"{layers} layers, {heads} heads, width {width}"
+        return f"GPT, {inside}, context {self.length}, vocabulary {vocabulary}, without positions"
 
     def model(self, library: Library) -> Any:
         nn, functional, (vocabulary, width, heads, layers) = library.nn, library.functional, self.sizes

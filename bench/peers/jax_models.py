@@ -29,23 +29,28 @@ def mlp(workload: Any) -> Forward:
 
 
 def cnn(workload: Workload) -> Forward:
-    """Two convolutions, each with ReLU and pooling, and two dense layers."""
+    """Two convolutions, each with ReLU and pooling, and two dense layers.
+
+    Channels are last and pooling is a maximum over a reshaped array, which is the fastest form on a CPU.
+    """
 
     def block(p: Any, name: str, x: Any) -> Any:
-        layout = ("NCHW", "OIHW", "NCHW")
+        layout = ("NHWC", "OIHW", "NHWC")
         x = lax.conv_general_dilated(x, p[f"{name}.weight"], (1, 1), "VALID", dimension_numbers=layout)
-        x = jax.nn.relu(x + p[f"{name}.bias"][:, None, None])
-        return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+        x = jax.nn.relu(x + p[f"{name}.bias"])
+        batch, height, width, channels = x.shape
+        x = x[:, : height // 2 * 2, : width // 2 * 2]  # a row or a column left over is not pooled
+        return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
     def forward(p: Any, x: Any) -> Any:
-        x = block(p, "3", block(p, "0", x))
+        x = block(p, "3", block(p, "0", x.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)
         return _dense(p, "9", jax.nn.relu(_dense(p, "7", x.reshape(x.shape[0], -1))))
 
     return forward
 
 
 def rnn(workload: Workload) -> Forward:
-    """An embedding, a plain recurrent layer, logits at every step."""
+    """An embedding, a plain recurrent layer, logits at every step; four steps a turn of the loop are the fastest."""
 
     def forward(p: Any, x: Any) -> Any:
         recurrent = p["layer.weight_hh_l0"].T
@@ -55,7 +60,7 @@ def rnn(workload: Workload) -> Forward:
             h = jnp.tanh(now + h @ recurrent)
             return h, h
 
-        _, states = lax.scan(one, jnp.zeros((x.shape[0], recurrent.shape[0])), driven)
+        _, states = lax.scan(one, jnp.zeros((x.shape[0], recurrent.shape[0])), driven, unroll=4)
         return _dense(p, "head", states.swapaxes(0, 1))
 
     return forward

@@ -49,16 +49,16 @@ def _table(found: Reading) -> str:
     peers = [c.name for c in found.of("peer")]
     pytorch = found.pytorch
     heads = [
-        "workload", f"{OURS}, ms (quartiles)", *(f"{_safe(name)}, ms" for name in others + peers),
-        "best peer / tinynet, ×", "replay / floor, ×", "tinynet, GFLOP/s (share of GEMM, %)",
+        "workload", "best peer / tinynet, ×", "replay / floor, ×", f"{OURS}, ms (quartiles)",
+        *(f"{_safe(name)}, ms" for name in others + peers), "tinynet, GFLOP/s (share of GEMM, %)",
         f"memory tinynet / {_safe(pytorch) or 'PyTorch'}, MB",
     ]  # fmt: skip
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in found.rows:
         ours = row.measured.get(OURS)
         lines.append([
-            _safe(row.name), _time(row, OURS), *(_other(row, name) for name in others + peers),
-            _ratio(row), times(row.floor_ratio), _rate(ours),
+            _safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, OURS),
+            *(_other(row, name) for name in others + peers), _rate(ours),
             " / ".join(figure(row.value(name, "memory")) for name in (OURS, pytorch)),
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if found.rows else "No workload was measured."

@@ -30,11 +30,11 @@ def workloads(found: Reading) -> str:
 
 
 def ratios(found: Reading) -> str:
-    """Times in milliseconds, the ratio best peer / tinynet with its verdict, and what a replay costs over the floor."""
+    """The ratio best peer / tinynet with its verdict, what a replay costs over the floor, and times in milliseconds."""
     others = [c.name for c in found.of("tinynet") if c.name != OURS]
     peers = [c.name for c in found.of("peer")]
-    heads = [OURS + ", ms (quartiles)", *(f"{name}, ms" for name in others + peers)]
-    heads += ["best peer / tinynet, ×", "replay / floor, ×"]
+    heads = ["best peer / tinynet, ×", "replay / floor, ×", OURS + ", ms (quartiles)"]
+    heads += [f"{name}, ms" for name in others + peers]
     rows = []
     for row in found.rows:
         ours = row.measured.get(OURS)
@@ -42,9 +42,8 @@ def ratios(found: Reading) -> str:
         rows.append((
             escape(row.name),
             [
-                _time(row, OURS, ours),
+                f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio), _time(row, OURS, ours),
                 *(_time(row, name, row.measured.get(name)) for name in others + peers),
-                f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio),
             ],
         ))  # fmt: skip
     return table("Time of a step, milliseconds, and ratios", ["workload", *heads], rows)

@@ -60,10 +60,21 @@ def test_scikit_learn_says_which_sizes_it_does_not_take():
         peer.make(read("mlp:4-3-2@5"))
 
 
+def test_micrograd_collects_garbage_before_each_step(monkeypatch):
+    peer = pytest.importorskip("tinynet.bench.peers.micrograd", exc_type=ImportError)
+    collected = []
+    monkeypatch.setattr(peer.gc, "collect", lambda: collected.append(1))
+    step = peer.make(read("moons-quick"))
+    for _ in range(3):
+        step.run()
+    assert len(collected) == 3 and "garbage collected" in BY_NAME["micrograd"].what
+
+
 @pytest.mark.tiny
 def test_who_is_absent_says_why(monkeypatch):
     monkeypatch.setattr(contenders.importlib.util, "find_spec", lambda name: None)
     assert BY_NAME["JAX jit"].why_absent() == "jax is not installed"
+    assert BY_NAME["floor"].why_absent() == "tinynet.bench.floors is not installed"
     assert BY_NAME[OURS].why_absent() is None
 
 

@@ -183,6 +183,13 @@ def test_ratios_are_those_of_the_result(found):
         assert close(floors[workload["name"]], workload["floor_ratio"])
 
 
+def test_ratios_stand_straight_after_the_workload(found):
+    first = ["workload", "best peer / tinynet, ×", "replay / floor, ×"]
+    assert found.tables[TIMES][0][:3] == first
+    head = next(line for line in markdown(full()).splitlines() if line.startswith("|"))
+    assert [cell.strip() for cell in head.split("|")[1:4]] == first
+
+
 def test_memory_rates_and_starts_are_those_of_the_result(found):
     memory = found.column("Memory at the peak of a step, MB", f"{TORCH}, MB")
     rates = found.column(

@@ -40,6 +40,7 @@ def test_what_is_known_of_the_networks():
     assert WORKLOADS["moons"].parameters == 337  # micrograd's
     assert WORKLOADS["names-mlp"].parameters == 11_897  # makemore's, part 3: 27 × 10, 30 × 200 and 200 × 27 with biases
     assert {workload.family for workload in map(read, QUICK)} == set(FAMILIES)
+    assert WORKLOADS["gpt-nano"].what.endswith("without positions")
 
 
 @pytest.mark.torch
