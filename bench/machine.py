@@ -19,6 +19,7 @@ from tinynet.bench.process import command
 from tinynet.errors import TinynetError
 from tinynet.registry import backends, get_backend
 
+SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "XLA_FLAGS", "TORCH")  # how variables begin that change a figure
 SIDE = 1024  # of the two square matrices
 PACKAGES = (
     "numpy",
@@ -44,9 +45,15 @@ def machine(seconds: float = 1.0) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
         "blas_kernels": _kernels(),
-        "gemm_gflops": {"one thread": _rate_apart(seconds, **ONE), "all threads": _rate_apart(seconds)},
+        "environment": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(SETTINGS)},
+        "gemm_gflops": products(seconds),
         "gpu": _gpu(seconds),
     }
+
+
+def products(seconds: float) -> dict[str, float]:
+    """GFLOP/s of the matrix product, by how many threads; takes about twice ``seconds``."""
+    return {"one thread": _rate_apart(seconds, **ONE), "all threads": _rate_apart(seconds)}
 
 
 def versions() -> dict[str, str]:

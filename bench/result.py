@@ -7,7 +7,7 @@ from typing import Any
 
 from tinynet.bench.contenders import OURS, Contender
 from tinynet.bench.contest import Entry
-from tinynet.bench.machine import machine, versions
+from tinynet.bench.machine import machine, products, versions
 from tinynet.bench.workload import Workload
 
 FORMAT = 1
@@ -23,7 +23,7 @@ class Result:
     """
 
     def __init__(self, command: str, contenders: list[tuple[Contender, str | None]], gemm_s: float) -> None:
-        self._began = time.monotonic()
+        self._began, self._gemm_s = time.monotonic(), gemm_s
         began = datetime.datetime.now(datetime.UTC)
         self.machine = machine(gemm_s)
         self.all: dict[str, Any] = {
@@ -66,6 +66,16 @@ class Result:
         }
         self.all["workloads"].append(part)
         return part
+
+    def measure_again(self) -> None:
+        """Time the matrix product once more and keep the better rate: the machine may have been busy at first."""
+        rates = self.machine["gemm_gflops"]
+        for name, rate in products(self._gemm_s).items():
+            rates[name] = max(rates[name], rate)
+        for part in self.all["workloads"]:
+            for result in part["results"].values():
+                if "gflops" in result:
+                    result["share_of_gemm"] = result["gflops"] / rates["all threads"]
 
     def finish(self, interrupted: bool) -> dict[str, Any]:
         """The whole, once nothing more comes."""

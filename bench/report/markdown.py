@@ -10,7 +10,7 @@ from typing import Any
 from tinynet.bench.contenders import OURS
 from tinynet.bench.report.reading import Measured, Reading, Row, read
 from tinynet.bench.report.units import NONE, duration, figure, milliseconds, percent, times
-from tinynet.bench.report.words import HOW, machine, summary, versions
+from tinynet.bench.report.words import HOW, environment, machine, summary, versions
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -37,7 +37,7 @@ def _made(found: Reading) -> list[str]:
     return [
         f"**Machine**: {_safe(machine(found))}",
         f"**Versions**: {_safe(versions(found))}",
-        f"**Command**: {_code(found.command)}" if found.command else "",
+        f"**Command**: {_code(environment(found) + found.command)}" if found.command else "",
         f"**Measured**: {_safe(when)}{' (interrupted: what was measured until then)' * found.interrupted}"
         if when
         else "",

@@ -19,7 +19,7 @@ from tinynet.bench.report.answers import gpu_answer
 from tinynet.bench.report.chart import NARROW, both
 from tinynet.bench.report.reading import Reading, positive, read, text
 from tinynet.bench.report.units import NONE, duration, figure, times
-from tinynet.bench.report.words import HOW, blas, gpu, machine, summary, versions
+from tinynet.bench.report.words import HOW, blas, environment, gpu, machine, summary, versions
 from tinynet.explain.notation import counted
 
 TITLE = "A training step of tinynet beside other libraries"
@@ -60,7 +60,9 @@ def _head(found: Reading) -> str:
         else ""
     )
     options = " ".join(f"<span>{escape(part)}</span>" for part in re.split(r" (?=--)", found.command))
-    command = f"<p>This line does it again:</p><pre>{options}</pre>" if found.command else ""
+    command = (
+        f"<p>This line does it again:</p><pre>{escape(environment(found))}{options}</pre>" if found.command else ""
+    )
     return (
         f"<header><h1>{escape(TITLE)}</h1>"
         f'<p class="soft">{escape(_when(found))}</p>'
@@ -176,7 +178,7 @@ def _made(found: Reading) -> str:
         *((f"GEMM, {name}", f"{figure(rate)} GFLOP/s") for name, rate in found.gemm.items()),
         ("GPU", gpu(found).removeprefix("GPU: ")),
         ("versions", versions(found)),
-        ("command", found.command),
+        ("command", environment(found) + found.command if found.command else ""),
         ("began", found.began),
         ("took", "" if found.seconds is None else duration(found.seconds)),
     ]

@@ -63,6 +63,13 @@ def summary(found: Reading) -> str:
     return " ".join(said)
 
 
+def environment(found: Reading) -> str:
+    """The variables that were set and may change a figure, to stand before the command; empty where there were none."""
+    facts = found.machine.get("environment")
+    known = [f"{name}={value}" for name, value in facts.items()] if isinstance(facts, Mapping) else []
+    return f"with {' '.join(known)}: " if known else ""
+
+
 def machine(found: Reading) -> str:
     """The machine in a line."""
     facts = found.machine

@@ -1,5 +1,6 @@
 """What is said of the machine, and the result that it stands in."""
 
+import copy
 import json
 import os
 import platform
@@ -28,6 +29,15 @@ def test_the_machine(here):
     json.dumps(here)
 
 
+def test_variables_that_change_a_figure_are_kept(monkeypatch):
+    monkeypatch.setattr(machine, "products", lambda seconds: {})
+    given = {"OPENBLAS_CORETYPE": "Haswell", "XLA_FLAGS": "f", "TORCHINDUCTOR_X": "1", "OMP_X": "2", "MKL_X": "3"}
+    for name, value in (given | {"OTHER_X": "4"}).items():
+        monkeypatch.setenv(name, value)
+    found = machine.machine(0.01)["environment"]
+    assert given.items() <= found.items() and "OTHER_X" not in found and "PATH" not in found
+
+
 @pytest.mark.tiny
 def test_the_rate_is_operations_by_time():
     import time
@@ -44,7 +54,7 @@ def test_versions():
 
 @pytest.fixture
 def empty(monkeypatch, here):
-    monkeypatch.setattr(result, "machine", lambda seconds: here)
+    monkeypatch.setattr(result, "machine", lambda seconds: copy.deepcopy(here))
     names = [OURS, "tinynet numpy eager", "PyTorch eager", "JAX jit", "floor"]
     asked = [(BY_NAME[name], "why" if name == "floor" else None) for name in names]
     return result.Result("tinynet bench", asked, 0.1)
@@ -66,6 +76,17 @@ def test_ratios(empty):
     whole = empty.finish(interrupted=True)
     assert json.loads(result.written(whole)) == whole and whole["interrupted"] and whole["gpu_answer"]
     assert [c["why_absent"] for c in whole["contenders"]] == [None, None, None, None, "why"]
+
+
+def test_the_better_rate_of_two_is_kept(empty, monkeypatch):
+    rates = empty.machine["gemm_gflops"]
+    one, every = rates["one thread"], rates["all threads"]
+    part = empty.add(read("mlp-3b1b"), {OURS: Entry(rounds=[1e-3]), "JAX jit": Entry(error="E")})
+    share = part["results"][OURS]["share_of_gemm"]
+    monkeypatch.setattr(result, "products", lambda seconds: {"one thread": one / 2, "all threads": every * 2})
+    empty.measure_again()
+    assert rates == {"one thread": one, "all threads": every * 2}
+    assert part["results"][OURS]["share_of_gemm"] == pytest.approx(share / 2)
 
 
 def test_no_ratio_without_both(empty):

@@ -275,6 +275,14 @@ def test_machine_versions_and_command_are_said(found, words):
     assert words in markdown(full())
 
 
+def test_variables_stand_before_the_command():
+    result = full()
+    result["machine"]["environment"] = {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "2"}
+    line = f"with OPENBLAS_CORETYPE=Haswell OMP_NUM_THREADS=2: {result['command']}"
+    assert line in dict(Page(page(result)).tables["How it was measured"])["command"]
+    assert f"**Command**: `{line}`" in markdown(result)
+
+
 # --- verdicts ---------------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,9 @@ def run(args: argparse.Namespace) -> int:
                     print(line, flush=True)
         if args.crossovers or (args.crossovers is None and not args.quick):
             _crossovers(args, result, seconds, say)
+        say("matrix products")
+        result.measure_again()
+        say("")
     except KeyboardInterrupt:
         interrupted = True
         say("")
