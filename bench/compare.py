@@ -62,7 +62,8 @@ def load(path: Path) -> dict[str, Any]:
                 _words(key, part[key])
             _ = part["batch"]
         for contender in found["contenders"]:
-            _words("name", contender["name"]), _words("role", contender["role"])
+            for key in ("name", "role"):
+                _words(key, contender[key])
         _ = [found["machine"][key] for key in SAME], dict(found["versions"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"Reading {path}: it is damaged ({type(error).__name__}: {error}). Measure it anew.") from error

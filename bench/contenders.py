@@ -64,7 +64,7 @@ class Contender:
 
 
 _ENGINES, _PEERS = "tinynet.bench.engines", "tinynet.bench.peers"
-OURS = "tinynet numpy"  # what ratios are of
+OURS = "tinynet numpy"  # what ratios are of, where it was asked for
 CONTENDERS = [
     Contender(OURS, "tinynet", "the step recorded once and replayed, on NumPy", f"{_ENGINES}:numpy", ("numpy",)),
     Contender(

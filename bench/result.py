@@ -26,6 +26,9 @@ class Result:
         self._began, self._gemm_s = time.monotonic(), gemm_s
         began = datetime.datetime.now(datetime.UTC)
         self.machine = machine(gemm_s)
+        present = [c.name for c, why in contenders if c.role == "tinynet" and why is None]
+        asked = [c.name for c, _ in contenders if c.role == "tinynet"]
+        self.ours = OURS if OURS in asked or not present else present[0]
         self.all: dict[str, Any] = {
             "format": FORMAT,
             "command": command,
@@ -34,6 +37,7 @@ class Result:
             "interrupted": False,
             "machine": self.machine,
             "versions": versions(),
+            "ours": self.ours,
             "contenders": [
                 {"name": c.name, "role": c.role, "what": c.what, "present": why is None, "why_absent": why}
                 for c, why in contenders
@@ -51,7 +55,7 @@ class Result:
         medians = {name: result["median_s"] for name, result in results.items() if "median_s" in result}
         roles = {c["name"]: c["role"] for c in self.all["contenders"]}
         best = min((n for n in medians if roles[n] == "peer"), key=medians.__getitem__, default=None)
-        ours, floor = medians.get(OURS), next((m for n, m in medians.items() if roles[n] == "floor"), None)
+        ours, floor = medians.get(self.ours), next((m for n, m in medians.items() if roles[n] == "floor"), None)
         part = {
             "name": workload.name,
             "family": workload.family,

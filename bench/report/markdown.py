@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tinynet.bench.contenders import OURS
 from tinynet.bench.report.reading import Measured, Reading, Row, read
 from tinynet.bench.report.units import NONE, duration, figure, milliseconds, percent, times
 from tinynet.bench.report.words import HOW, environment, machine, summary, versions
@@ -45,21 +44,21 @@ def _made(found: Reading) -> list[str]:
 
 
 def _table(found: Reading) -> str:
-    others = [c.name for c in found.of("tinynet") if c.name != OURS]
+    others = [c.name for c in found.of("tinynet") if c.name != found.ours]
     peers = [c.name for c in found.of("peer")]
     pytorch = found.pytorch
     heads = [
-        "workload", "best peer / tinynet, ×", "replay / floor, ×", f"{OURS}, ms (quartiles)",
+        "workload", "best peer / tinynet, ×", "replay / floor, ×", f"{found.ours}, ms (quartiles)",
         *(f"{_safe(name)}, ms" for name in others + peers), "tinynet, GFLOP/s (share of GEMM, %)",
         f"memory tinynet / {_safe(pytorch) or 'PyTorch'}, MB",
     ]  # fmt: skip
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in found.rows:
-        ours = row.measured.get(OURS)
+        ours = row.measured.get(found.ours)
         lines.append([
-            _safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, OURS),
+            _safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, found.ours),
             *(_other(row, name) for name in others + peers), _rate(ours),
-            " / ".join(figure(row.value(name, "memory")) for name in (OURS, pytorch)),
+            " / ".join(figure(row.value(name, "memory")) for name in (found.ours, pytorch)),
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if found.rows else "No workload was measured."
 

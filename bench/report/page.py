@@ -13,7 +13,6 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from tinynet.bench.contenders import OURS
 from tinynet.bench.report import crossings, pictures, tables
 from tinynet.bench.report.answers import gpu_answer
 from tinynet.bench.report.chart import NARROW, both
@@ -86,9 +85,9 @@ def _ratios(found: Reading) -> str:
         return _section("Ratios", "<p>No workload was measured.</p>")
     drawn = both("ratios", partial(pictures.ratios, found))
     words = (
-        "<p>Right of the line tinynet on NumPy is faster than the fastest peer, left of it slower. The whisker is what "
-        "the quartiles of both allow; where it touches the line, the two are called level. An empty dot is another "
-        "peer.</p>"
+        f"<p>Right of the line {escape(found.us)} is faster than the fastest peer, left of it slower. The whisker is "
+        "what the quartiles of both allow; where it touches the line, the two are called level. An empty dot is "
+        "another peer.</p>"
     )
     return _section("Ratios", (words + _figure(drawn) if drawn else "") + tables.ratios(found))
 
@@ -220,13 +219,13 @@ def _figure(drawn: str) -> str:
 def _key(found: Reading) -> str:
     """What the colours of the bars mean, those that occur."""
     meaning: dict[str, Callable[[], bool]] = {
-        "tinynet": lambda: any(c.name == OURS for c in found.of("tinynet")),
-        "engine": lambda: any(c.name != OURS for c in found.of("tinynet")),
+        "tinynet": lambda: any(c.name == found.ours for c in found.of("tinynet")),
+        "engine": lambda: any(c.name != found.ours for c in found.of("tinynet")),
         "peer": lambda: bool(found.of("peer")),
         "floor": lambda: bool(found.of("floor")),
     }
     words = {
-        "tinynet": "tinynet on NumPy", "engine": "other ways of tinynet", "peer": "other libraries",
+        "tinynet": found.us, "engine": "other ways of tinynet", "peer": "other libraries",
         "floor": "floor: the same NumPy calls written by hand",
     }  # fmt: skip
     items = "".join(

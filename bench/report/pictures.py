@@ -6,7 +6,6 @@ and a width in pixels, and is empty where there is nothing to show.
 
 from collections.abc import Sequence
 
-from tinynet.bench.contenders import OURS
 from tinynet.bench.report.bars import Axis, Bar, Group, bars
 from tinynet.bench.report.chart import NARROW, Scale, around
 from tinynet.bench.report.reading import Contender, Measured, Reading, Row
@@ -19,7 +18,7 @@ def step_times(found: Reading, name: str, width: float) -> str:
     groups = []
     for row in found.rows:
         ran = [c for c in found.of("tinynet", "peer", "floor") if c.name in row.measured]
-        groups.append(Group([_time(row.measured[c.name], c) for c in ran], row.name, row.what))
+        groups.append(Group([_time(row.measured[c.name], c, found.ours) for c in ran], row.name, row.what))
     groups = [group for group in groups if group.bars]
     if not groups:
         return ""
@@ -33,7 +32,7 @@ def rates(found: Reading, name: str, width: float) -> str:
     """GFLOP/s of tinynet and of the fastest peer, on an axis from 0, beside the machine's rates of a matrix product."""
     groups = []
     for row in found.rows:
-        ran = [(OURS, "tinynet"), (row.best_peer, "peer")]
+        ran = [(found.ours, "tinynet"), (row.best_peer, "peer")]
         known = [(who, kind, rate) for who, kind in ran if (rate := row.value(who, "gflops"))]
         drawn = [Bar(who, rate, rate, rate, f"{figure(rate)} GFLOP/s", kind) for who, kind, rate in known]
         groups.append(Group(drawn, row.name, row.what))
@@ -72,16 +71,16 @@ def ratios(found: Reading, name: str, width: float) -> str:
 
 def _others(found: Reading, row: Row) -> list[tuple[str, float]]:
     """The ratios of the peers that are not the best."""
-    ours = row.measured.get(OURS)
+    ours = row.measured.get(found.ours)
     if ours is None:
         return []
     peers = [c.name for c in found.of("peer") if c.name in row.measured and c.name != row.best_peer]
     return [(peer, row.measured[peer].median / ours.median) for peer in peers]
 
 
-def _time(one: Measured, who: Contender) -> Bar:
+def _time(one: Measured, who: Contender, ours: str) -> Bar:
     """A contender's time in milliseconds, in the colour of what it is."""
-    kind = {"tinynet": "tinynet" if who.name == OURS else "engine", "floor": "floor"}.get(who.role, "peer")
+    kind = {"tinynet": "tinynet" if who.name == ours else "engine", "floor": "floor"}.get(who.role, "peer")
     return Bar(who.name, one.median * 1e3, one.low * 1e3, one.high * 1e3, f"{milliseconds(one.median)} ms", kind)
 
 

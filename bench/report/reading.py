@@ -62,6 +62,7 @@ class Row:
     best_peer: str
     ratio: float | None
     floor_ratio: float | None
+    ours: str
 
     def value(self, contender: str, what: str) -> float | None:
         """A field of ``Measured``; None where the contender did not run."""
@@ -69,7 +70,7 @@ class Row:
 
     def spread(self, peer: str) -> tuple[float, float] | None:
         """The lowest and highest ratio peer / tinynet that the quartiles of both allow."""
-        ours, theirs = self.measured.get(OURS), self.measured.get(peer)
+        ours, theirs = self.measured.get(self.ours), self.measured.get(peer)
         return None if ours is None or theirs is None else (theirs.low / ours.high, theirs.high / ours.low)
 
     def missing(self, contender: str) -> str:
@@ -99,6 +100,12 @@ class Reading:
     seconds: float | None
     interrupted: bool
     crossovers: list[Mapping[str, Any]]
+    ours: str
+
+    @property
+    def us(self) -> str:
+        """Whose ratios they are, in words."""
+        return "tinynet on NumPy" if self.ours == OURS else self.ours
 
     def of(self, *roles: str) -> list[Contender]:
         """The contenders of these roles that measured something, in the order of the result."""
@@ -125,7 +132,8 @@ class Reading:
 
 def read(result: Mapping[str, Any]) -> Reading:
     """A result of format 1, as far as it goes."""
-    rows = [_row(found) for found in _list(result.get("workloads"))]
+    ours = text(result.get("ours")) or OURS
+    rows = [_row(found, ours) for found in _list(result.get("workloads"))]
     contenders = [_contender(found) for found in _list(result.get("contenders"))]
     known = {c.name for c in contenders}
     unknown = dict.fromkeys(n for row in rows for n in (*row.measured, *row.errors) if n not in known)
@@ -140,6 +148,7 @@ def read(result: Mapping[str, Any]) -> Reading:
         positive(result.get("seconds")),
         bool(result.get("interrupted")),
         _list(result.get("crossovers")),
+        ours,
     )
 
 
@@ -173,7 +182,7 @@ def _contender(found: Mapping[str, Any]) -> Contender:
     return Contender(text(found.get("name")), text(found.get("role")), text(found.get("what")), present, why)
 
 
-def _row(found: Mapping[str, Any]) -> Row:
+def _row(found: Mapping[str, Any], ours: str) -> Row:
     measured, errors = {}, {}
     for name, one in _mapping(found.get("results")).items():
         one = _mapping(one)
@@ -205,4 +214,5 @@ def _row(found: Mapping[str, Any]) -> Row:
         text(found.get("best_peer")),
         positive(found.get("ratio")),
         positive(found.get("floor_ratio")),
+        ours,
     )

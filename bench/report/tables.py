@@ -6,7 +6,6 @@ Apart from the page, which only places them. Each takes the reading and is empty
 from collections.abc import Sequence
 from html import escape
 
-from tinynet.bench.contenders import OURS
 from tinynet.bench.report.reading import Measured, Reading, Row
 from tinynet.bench.report.units import NONE, amount, figure, milliseconds, percent, times
 
@@ -31,18 +30,18 @@ def workloads(found: Reading) -> str:
 
 def ratios(found: Reading) -> str:
     """The ratio best peer / tinynet with its verdict, what a replay costs over the floor, and times in milliseconds."""
-    others = [c.name for c in found.of("tinynet") if c.name != OURS]
+    others = [c.name for c in found.of("tinynet") if c.name != found.ours]
     peers = [c.name for c in found.of("peer")]
-    heads = ["best peer / tinynet, ×", "replay / floor, ×", OURS + ", ms (quartiles)"]
+    heads = ["best peer / tinynet, ×", "replay / floor, ×", found.ours + ", ms (quartiles)"]
     heads += [f"{name}, ms" for name in others + peers]
     rows = []
     for row in found.rows:
-        ours = row.measured.get(OURS)
+        ours = row.measured.get(found.ours)
         verdict = f"<small>{escape(row.verdict)}</small>" if row.verdict else ""
         rows.append((
             escape(row.name),
             [
-                f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio), _time(row, OURS, ours),
+                f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio), _time(row, found.ours, ours),
                 *(_time(row, name, row.measured.get(name)) for name in others + peers),
             ],
         ))  # fmt: skip
@@ -54,15 +53,15 @@ def memory(found: Reading) -> str:
     names = [c.name for c in found.of("tinynet", "peer", "floor")]
     names = [name for name in names if any(row.value(name, "memory") is not None for row in found.rows)]
     pytorch = found.pytorch
-    compared = OURS in names and pytorch in names
+    compared = found.ours in names and pytorch in names
     rows = []
     for row in found.rows:
         cells = [figure(row.value(name, "memory")) for name in names]
         if compared:
-            ours, theirs = (row.value(name, "memory") for name in (OURS, pytorch))
+            ours, theirs = (row.value(name, "memory") for name in (found.ours, pytorch))
             cells.append(times(ours / theirs) if ours is not None and theirs else NONE)
         rows.append((escape(row.name), cells))
-    heads = [f"{name}, MB" for name in names] + [f"{OURS} / {pytorch}, ×"] * compared
+    heads = [f"{name}, MB" for name in names] + [f"{found.ours} / {pytorch}, ×"] * compared
     return table("Memory at the peak of a step, MB", ["workload", *heads], rows) if names else ""
 
 

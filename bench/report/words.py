@@ -17,8 +17,9 @@ HOW = [
     " neither a slow moment of the machine nor another's waiting threads falls on one of them alone.",
     "A time is the median of the rounds; the quartiles beside it hold the middle half of them. The first call, which"
     " compiles or records, and the warm-up are not in it; they are given apart.",
-    "Best peer / tinynet is the fastest peer's median over that of tinynet on NumPy: above 1 tinynet is faster. Replay"
-    " / floor is tinynet's median over that of the same NumPy calls written by hand: 1 would be no cost at all.",
+    "Best peer / tinynet is the fastest peer's median over tinynet's, on NumPy unless the summary names another"
+    " backend: above 1 tinynet is faster. Replay / floor is tinynet's median over that of the same NumPy calls written"
+    " by hand: 1 would be no cost at all.",
     "GFLOP/s counts the matrix products of a step, 2·m·n·k each, forward and backward. Its share is of the rate at"
     " which this machine multiplies two 1024 × 1024 matrices on all its threads (GEMM).",
     "Memory is the most that a step held beyond what the process held with the library loaded, in MB.",
@@ -32,11 +33,11 @@ def summary(found: Reading) -> str:
         said.append("This is a smoke run on tiny sizes: its figures show that everything works, and say nothing else.")
     judged = {row.name: row for row in found.rows if row.ratio is not None}
     if not judged:
-        said.append("No peer was measured beside tinynet on NumPy, so there is no ratio to tell.")
+        said.append(f"No peer was measured beside {found.us}, so there is no ratio to tell.")
     else:
         groups = {v: [row for row in judged.values() if row.verdict == v] for v in ("faster", "level", "slower")}
         said.append(
-            f"Of {counted(len(judged), 'workload')} with a peer to compare with, tinynet on NumPy is faster than the"
+            f"Of {counted(len(judged), 'workload')} with a peer to compare with, {found.us} is faster than the"
             f" fastest peer on {len(groups['faster'])}"
             + (f", level with it (the quartiles overlap) on {len(groups['level'])}" if groups["level"] else "")
             + f", slower on {len(groups['slower'])}"

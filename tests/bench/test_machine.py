@@ -78,6 +78,14 @@ def test_ratios(empty):
     assert [c["why_absent"] for c in whole["contenders"]] == [None, None, None, None, "why"]
 
 
+def test_without_numpy_ratios_are_of_the_first_backend_asked_for(monkeypatch, here):
+    monkeypatch.setattr(result, "machine", lambda seconds: copy.deepcopy(here))
+    names = ["tinynet scalar", "micrograd"]
+    run = result.Result("tinynet bench", [(BY_NAME["tinynet cupy"], "why"), *((BY_NAME[n], None) for n in names)], 0.1)
+    part = run.add(read("moons"), {"tinynet scalar": Entry(rounds=[2e-3]), "micrograd": Entry(rounds=[5e-3])})
+    assert run.all["ours"] == "tinynet scalar" and part["ratio"] == pytest.approx(2.5)
+
+
 def test_the_better_rate_of_two_is_kept(empty, monkeypatch):
     rates = empty.machine["gemm_gflops"]
     one, every = rates["one thread"], rates["all threads"]

@@ -60,6 +60,10 @@ def test_scikit_learn_says_which_sizes_it_does_not_take():
         peer.make(read("mlp:4-3-2@5"))
 
 
+def test_a_row_left_over_by_pooling_in_jax():
+    agree("JAX jit", "cnn:19-2-3-4-3@2")
+
+
 def test_micrograd_collects_garbage_before_each_step(monkeypatch):
     peer = pytest.importorskip("tinynet.bench.peers.micrograd", exc_type=ImportError)
     collected = []

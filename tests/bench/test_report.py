@@ -311,6 +311,15 @@ def test_the_summary_counts_the_verdicts(found):
     assert "lstm-char 0.806×" in found.text
 
 
+def test_the_backend_whose_ratios_they_are_is_named():
+    row = row_of((0.9, 1.0, 1.1), (1.2, 1.3, 1.4))
+    row["results"]["tinynet scalar"] = row["results"].pop(NUMPY)
+    result = {"ours": "tinynet scalar", "workloads": [row]}
+    for text in (Page(page(result)).text, markdown(result)):
+        assert "tinynet scalar is faster than the fastest peer on 1" in text
+        assert "tinynet scalar, ms (quartiles)" in text and "tinynet numpy, ms" not in text
+
+
 # --- what is missing --------------------------------------------------------------------------------------------------
 
 

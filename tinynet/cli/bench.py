@@ -137,9 +137,9 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
 
 
 def _contenders(args: argparse.Namespace) -> list[Contender]:
-    """Who was asked for: the backends, the peers, and the floor under numpy."""
+    """Who was asked for: the backends in the order of the command line, the floor under numpy, the peers."""
     peers = args.peers or ("none" if args.quick else "all")
-    asked = {word.strip() for word in args.backends.split(",")}
+    asked = [word.strip() for word in args.backends.split(",")]
     others = [word.strip() for word in peers.split(",")]
     if len(others) > 1 and (alone := {"all", "none"} & set(others)):
         raise UsageError(f"--peers {peers}: {min(alone)!r} stands alone; leave it out, or the others.")
@@ -151,8 +151,9 @@ def _contenders(args: argparse.Namespace) -> list[Contender]:
                     f"there is no {what} {word!r}{did_you_mean(word, known)} Choose from {', '.join(known)}."
                 )
     if "numpy" in asked:
-        asked.add("floor")
-    return [c for c in CONTENDERS if {*asked, *others} & set(c.words)]
+        asked.append("floor")
+    found = [c for c in CONTENDERS if {*asked, *others} & set(c.words)]
+    return sorted(found, key=lambda c: len(asked) if c.role == "peer" else asked.index(c.words[0]))
 
 
 def _ready(path: Path) -> None:
