@@ -90,7 +90,7 @@ CONTENDERS = [
         f"{_PEERS}.jax_jit:make", ("jax",), "jax",
     ),
     Contender(
-        "micrograd", "peer", "the demo as its author wrote it, garbage collected before each step",
+        "micrograd", "peer", "the demo as its author wrote it",
         f"{_PEERS}.micrograd:make", ("micrograd",), "micrograd", ("moons",),
     ),
     Contender(

@@ -1,6 +1,5 @@
-"""micrograd: its demonstration as its author wrote it, a neuron at a time; garbage is collected before each step."""
+"""micrograd: its demonstration as its author wrote it, a neuron at a time."""
 
-import gc
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ def make(workload: Moons) -> Step:
     points, sides = (part.tolist() for part in workload.given())
 
     def run() -> Any:
-        gc.collect()  # the graph of the step before is a circle
         scores = [model([Value(x) for x in point]) for point in points]
         losses = [(1 + -side * score).relu() for side, score in zip(sides, scores)]
         hinge = sum(losses) * (1.0 / len(losses))

@@ -64,16 +64,6 @@ def test_a_row_left_over_by_pooling_in_jax():
     agree("JAX jit", "cnn:19-2-3-4-3@2")
 
 
-def test_micrograd_collects_garbage_before_each_step(monkeypatch):
-    peer = pytest.importorskip("tinynet.bench.peers.micrograd", exc_type=ImportError)
-    collected = []
-    monkeypatch.setattr(peer.gc, "collect", lambda: collected.append(1))
-    step = peer.make(read("moons-quick"))
-    for _ in range(3):
-        step.run()
-    assert len(collected) == 3 and "garbage collected" in BY_NAME["micrograd"].what
-
-
 @pytest.mark.tiny
 def test_who_is_absent_says_why(monkeypatch):
     monkeypatch.setattr(contenders.importlib.util, "find_spec", lambda name: None)
