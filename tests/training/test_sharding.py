@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import training_runs
 from support import engine
-from training_runs import MOONS, REST, mlp, moons_trainer, rows, same_bits, weights
+from training_runs import MOONS, REST, mlp, rows, same_bits, weights
 
 import tinynet as tn
 from tinynet import Tensor, nn, optim
@@ -12,6 +13,13 @@ from tinynet.errors import ArgumentError, CaptureError
 from tinynet.training import steps, threads
 
 random = np.random.default_rng(8)
+
+
+def moons_trainer(*parts, threads="auto", **options):
+    """As users make one: in as many threads as trying shows to be best."""
+    return training_runs.moons_trainer(*parts, threads=threads, **options)
+
+
 PIXELS = random.normal(size=(7, 1, 8, 8)).astype(np.float32), random.integers(0, 3, 7)
 TOKENS = random.integers(0, 9, (7, 6)), random.integers(0, 9, (7, 6))
 

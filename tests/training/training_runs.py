@@ -26,7 +26,8 @@ def mlp(*sizes: int, seed: int = 1, dtype: str = "float32") -> nn.Sequential:
 def moons_trainer(
     optimizer: Any = None, loss: Any = None, model: Any = None, metrics: Any = "accuracy", **options: Any
 ):
-    """A trainer of a small classifier."""
+    """A trainer of a small classifier, in one thread: how many are tried depends on the machine."""
+    options = {"threads": 1} | options
     return Trainer(
         model or mlp(2, 6, 2), loss or nn.CrossEntropyLoss(), optimizer or optim.SGD(lr=0.3), metrics, **options
     )

@@ -180,6 +180,7 @@ class Trainer:
             pack_callbacks(callbacks, {})  # what cannot be saved is better found now
         self._progress = make_progress(progress, epochs, len(loader))
         try:
+            self.steps.forget_eager()  # they may try again
             carried: dict[str, float] = {}
             if where and (resume is not True or os.path.exists(where)):
                 carried = load_run(self, where, loader, callbacks)
@@ -210,7 +211,6 @@ class Trainer:
     ) -> None:
         n = len(loader.dataset)
         self.model.train()
-        self.steps.forget_eager()  # they may try again
         step = self.steps.training(n)
         step.load(carried)
         spent = carried.get("seconds", 0.0)
