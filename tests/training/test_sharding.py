@@ -81,6 +81,19 @@ def test_shares_give_the_same_losses(name, count):
 
 
 @every_network
+@pytest.mark.parametrize("count", [2, 3])
+def test_plain_descent_agrees_to_a_millionth_in_single_precision(name, count):
+    """Nothing here makes a rounding larger, as Adam's division by a small root does."""
+    make, (x, y), loss = NETWORKS[name]
+    found = []
+    for threads_ in (1, count):
+        tn.manual_seed(5)
+        trainer = tn.Trainer(make(), loss(), optim.SGD(lr=0.1), threads=threads_)
+        found.append([float(trainer.train_on_batch(x, y)) for _ in range(6)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+@every_network
 def test_in_double_precision_they_agree_to_rounding(name, monkeypatch):
     make, (x, y), loss = NETWORKS[name]
     found = []
