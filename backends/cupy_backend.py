@@ -234,6 +234,9 @@ class CupyBackend(Backend):
         else:
             super().load(data, out)
 
+    def synchronize(self) -> None:
+        self.xp.cuda.Device().synchronize()
+
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether the ranges of addresses overlap."""
         return bool(self.xp.may_share_memory(x, y))

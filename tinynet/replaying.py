@@ -1,4 +1,5 @@
-"""What a backend may do so that recorded steps replay faster. Every default is right, and does nothing special."""
+"""What a backend may do so that recorded steps replay faster, and how one waits for a device. Every default is right,
+and does nothing special."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,3 +31,6 @@ class Replaying:
     def use_threads(self, count: int) -> int | None:
         """Let every kernel use so many threads inside from now on; returns how many before, None where none can say."""
         return None
+
+    def synchronize(self) -> None:
+        """Wait until everything that was launched is done, where a device works beside the host."""

@@ -200,3 +200,12 @@ def test_no_numpy_array_is_ever_handed_to_a_kernel_or_returned(strict, monkeypat
     train_step(model, optim.Adam(model.parameters()))(Tensor(INPUTS, backend="cupy"), Tensor(CLASSES, backend="cupy"))
     assert len(met) > 100
     assert [name for name, x in met if isinstance(x, (np.ndarray, np.generic))] == []
+
+
+def test_synchronize_waits_once(strict):
+    before = strict_cupy.synchronisations
+    strict.synchronize()
+    assert strict_cupy.synchronisations == before + 1
+    with strict_cupy.no_synchronisation(), pytest.raises(AssertionError):
+        strict.synchronize()
+    tn.get_backend("numpy").synchronize()
