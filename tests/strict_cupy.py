@@ -22,6 +22,8 @@ from operator import attrgetter
 from types import SimpleNamespace
 
 import numpy as np
+import strict_cuda
+from strict_cuda import on_stream, refuse_in_capture, spoil
 
 synchronisations = 0
 _forbidden = 0  # depth of no_synchronisation()
@@ -29,6 +31,7 @@ _forbidden = 0  # depth of no_synchronisation()
 
 def _synchronise(what):
     global synchronisations
+    refuse_in_capture(what)
     if _forbidden:
         raise AssertionError(f"{what} makes the host wait for the device, inside no_synchronisation()")
     synchronisations += 1
@@ -72,14 +75,9 @@ def _wrap(result, source=None):
     array._host = host
     shares = source is not None and np.may_share_memory(host, source._host)
     array.base = (source if source.base is None else source.base) if shares else None
+    if not shares:
+        strict_cuda.born(array)
     return array
-
-
-def _uninitialised(host):
-    """CuPy's pool hands out used memory: fill it with values that nobody can take for a result."""
-    kind = host.dtype.kind
-    host.fill(np.nan if kind in "fc" else np.iinfo(host.dtype).max if kind in "iu" else 1)
-    return host
 
 
 def _quiet():
@@ -152,7 +150,8 @@ class ndarray:
     __hash__ = None
 
     def __init__(self, shape, dtype=float, order="C"):
-        self._host, self.base = _wrap(_uninitialised(np.empty(shape, dtype, order)))._host, None
+        self._host, self.base = spoil(strict_cuda.guarded(shape, dtype, order)), None
+        strict_cuda.born(self)
 
     # to the host: each of these waits for the device
     def get(self, stream=None, order="C", out=None, blocking=True):
@@ -184,6 +183,7 @@ class ndarray:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
+        refuse_in_capture("a copy from the host")
         self._host[...] = arr
 
     # NumPy's protocols: NumPy functions on device arrays run here, mixtures are refused
@@ -205,11 +205,13 @@ class ndarray:
         return home[func.__name__](*args, **kwargs) if known else NotImplemented
 
     # indexing
+    @on_stream
     def __getitem__(self, key):
         key, advanced = _key(self._host, key)
         found = self._host[key]
         return _wrap(np.array(found) if advanced else found, self)
 
+    @on_stream
     def __setitem__(self, key, value):
         key, advanced = _key(self._host, key)
         value = _operand(value)
@@ -243,13 +245,16 @@ class ndarray:
     def view(self, dtype=None):
         return _wrap(self._host.view(self.dtype if dtype is None else dtype), self)
 
+    @on_stream
     def astype(self, dtype, order="K", *, copy=True):  # CuPy refuses casting= and subok=
         with _quiet():
             return self if not copy and self.dtype == dtype else _wrap(self._host.astype(dtype, order))
 
+    @on_stream
     def copy(self, order="C"):
         return _wrap(self._host.copy(order))
 
+    @on_stream
     def flatten(self, order="C"):
         return _wrap(self._host.flatten(order))
 
@@ -280,6 +285,7 @@ class ufunc:
         self._host = getattr(np, name)
         self.__name__, self.nin, self.nout, self.nargs = name, self._host.nin, self._host.nout, self._host.nargs
 
+    @on_stream
     def __call__(self, *args, out=None, dtype=None, casting="same_kind"):
         if not self.nin <= len(args) <= self.nargs or (len(args) > self.nin and out is not None):
             raise TypeError(f"Wrong number of arguments for {self.__name__!r}: {len(args)}")
@@ -296,6 +302,7 @@ class ufunc:
             self._host(*inputs, out=_array(out), dtype=dtype, casting=casting)
         return out
 
+    @on_stream
     def at(self, a, indices, b=None):
         """Scatter, atomically: duplicates are welcome here (on a GPU in no fixed order)."""
         if self.__name__ not in _ATOMIC:
@@ -373,13 +380,15 @@ def _function(name, parameters, home=np):
                 bound.arguments[key] = [_array(item) for item in value]
             elif (key in _ARRAYS or key in _OPERANDS) and value is not None:
                 bound.arguments[key] = (_array if key in _ARRAYS else _operand)(value)
+        if name in ("tensordot", "outer"):
+            refuse_in_capture(name)
         with _quiet():
             result = host(*bound.args, **bound.kwargs)
         if name.endswith("memory"):  # addresses are known on the host
             return result
         return _wrap(result, given.get("a")) if given.get("out") is None else given["out"]
 
-    return function
+    return function if name.endswith("memory") else on_stream(function)
 
 
 for _parameters, _row in _SIGNATURES.items():
@@ -398,7 +407,7 @@ def empty(shape, dtype=float, order="C"):
 
 @_exposed
 def empty_like(prototype, dtype=None, order="K", *, shape=None):
-    return _wrap(_uninitialised(np.empty_like(_array(prototype), dtype, order, shape=shape)))
+    return _wrap(spoil(np.empty_like(_array(prototype), dtype, order, shape=shape)))
 
 
 @_exposed
@@ -407,6 +416,7 @@ def array(obj, dtype=None, copy=True, order="K"):
     if isinstance(obj, ndarray):
         same = not copy and (dtype is None or obj.dtype == dtype)
         return obj if same else obj.astype(obj.dtype if dtype is None else dtype, order)
+    refuse_in_capture("a copy from the host")
     return _wrap(np.array(obj, dtype, order=order))
 
 
@@ -416,6 +426,7 @@ def asarray(a, dtype=None, order=None):
 
 
 @_exposed
+@on_stream
 def ascontiguousarray(a, dtype=None):
     a = asarray(a, dtype)
     return a if a.flags.c_contiguous else _wrap(np.ascontiguousarray(a._host))
@@ -427,6 +438,7 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 
 
 @_exposed
+@on_stream
 def copyto(dst, src, casting="same_kind", where=None):
     target, value = _array(dst), _operand(src)
     if where is None:
@@ -444,6 +456,7 @@ def nonzero(a):
 
 
 @_exposed
+@on_stream
 def where(condition, x=None, y=None):
     if (x is None) != (y is None):
         raise ValueError("Must provide both 'x' and 'y' or neither.")
@@ -452,6 +465,7 @@ def where(condition, x=None, y=None):
 
 def _product(name):
     def product(a, b, out=None):
+        refuse_in_capture("cuBLAS")
         a, b = _array(a), _array(b)
         if out is not None:  # dot raises on these; matmul falls back on a hidden temporary, so both raise here
             if _array(out).dtype != np.result_type(a, b):
@@ -471,12 +485,14 @@ matmul, dot = _exposed(_product("matmul")), _exposed(_product("dot"))
 
 @_exposed
 def einsum(subscripts, *operands, dtype=None, optimize=False):  # no out= in CuPy
+    refuse_in_capture("cuBLAS")
     with _quiet():
         result = np.einsum(subscripts, *[_array(x) for x in operands], dtype=dtype, optimize=optimize)
     return _wrap(result, operands[0])
 
 
 @_exposed
+@on_stream
 def take(a, indices, axis=None, out=None):
     if isinstance(indices, np.ndarray):
         raise TypeError(f"Unsupported type {type(indices)} as an index")
@@ -491,11 +507,13 @@ def take(a, indices, axis=None, out=None):
 
 
 @_exposed
+@on_stream
 def take_along_axis(a, indices, axis):
     return _wrap(np.take_along_axis(_array(a), _wrapped(_array(indices), a.shape[axis]), axis))
 
 
 @_exposed
+@on_stream
 def put_along_axis(arr, indices, values, axis):
     indices, value = _wrapped(_array(indices), _array(arr).shape[axis]), _operand(values)
     _refuse_duplicates(arr._host, value, lambda cells: np.take_along_axis(cells, indices, axis))
@@ -641,17 +659,13 @@ class _Device:
         return None
 
 
-class _Stream(_Device):
-    def __init__(self, null=False, non_blocking=False, ptds=False):
-        self.null, self.ptr = null, 0
-
-
-_Stream.null = _Stream(null=True)
 cuda = SimpleNamespace(
     is_available=lambda: True,
     Device=_Device,
-    Stream=_Stream,
-    get_current_stream=lambda: _Stream.null,
+    Stream=strict_cuda.Stream,
+    get_current_stream=strict_cuda.get_current_stream,
+    MemoryPool=strict_cuda.MemoryPool,
+    using_allocator=strict_cuda.using_allocator,
     runtime=SimpleNamespace(
         CUDARuntimeError=RuntimeError,
         getDeviceCount=lambda: 1,
@@ -662,14 +676,17 @@ cuda = SimpleNamespace(
 )
 
 
-class RawKernel:
+RawModule, RawKernel = strict_cuda.RawModule, strict_cuda.RawKernel
+
+
+class ElementwiseKernel:
     """Holds its source; running it needs what this module does without."""
 
     def __init__(self, *args, **kwargs):
         self.args, self.kwargs = args, kwargs
 
     def __call__(self, *args, **kwargs):
-        raise NotImplementedError("raw kernels need a GPU")
+        raise NotImplementedError("elementwise kernels need a GPU")
 
 
-ElementwiseKernel = ReductionKernel = RawKernel
+ReductionKernel = ElementwiseKernel

@@ -1,0 +1,80 @@
+"""Sources in CUDA C++, compiled by NVRTC for an element type when a kernel is first wanted, and launched.
+
+A kernel's pointer parameters take arrays, or None; its numbers take ``np.int32``, ``np.int64``, ``np.float32`` or
+``np.float64``, as the source declares them. Strides are the kernel's own business: an array is its first element.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+NAMES = {
+    "float16": "half_t", "bfloat16": "bfloat_t", "float32": "float", "float64": "double", "bool": "bool",
+    "int8": "signed char", "int16": "short", "int32": "int", "int64": "long long", "uint8": "unsigned char",
+}  # fmt: skip
+NULL = np.uint64(0)
+OPTIONS = ("-std=c++17",)
+USUAL = 48 << 10  # bytes of shared memory that a block may have without asking
+
+Launch = Callable[..., None]
+
+
+@cache
+def source(file: str) -> str:
+    """The text of a source, with what all of them begin with; the types ``T`` and ``I`` are left open."""
+    return (HERE / "common.cuh").read_text() + (HERE / file).read_text()
+
+
+def defined(types: dict[str, str]) -> str:
+    """The lines that settle types, ``T="float32"``."""
+    return "".join(f"#define {letter} {NAMES[name]}\n" for letter, name in types.items())
+
+
+class Module:
+    """The kernels of our own on one array module, each compiled once for each of its types."""
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+        self._kernels: dict[Any, Launch] = {}
+
+    def kernel(self, file: str, name: str, shared: int = 0, **types: str) -> Launch:
+        """A kernel of a source file, as a function of grid, block and arguments.
+
+        Args:
+            file: ``dense.cu``, beside this file.
+            name: the kernel's, in the source.
+            shared: bytes of dynamic shared memory that it is launched with.
+            types: the element types that the source leaves open: ``T="float32", I="int64"``.
+        """
+        key = file, name, shared, *types.items()
+        if key not in self._kernels:
+            self._kernels[key] = self.compiled(defined(types) + source(file), name, shared)
+        return self._kernels[key]
+
+    def compiled(self, code: str, name: str, shared: int = 0, options: tuple[str, ...] = ()) -> Launch:
+        """A kernel of a whole source text, compiled now, so that no replay has to."""
+        function = self.xp.RawModule(code=code, options=OPTIONS + options).get_function(name)
+        if shared > USUAL:
+            function.max_dynamic_shared_size_bytes = shared
+
+        def launch(grid: int | tuple[int, ...], block: int, *arguments: Any) -> None:
+            grid = grid if isinstance(grid, tuple) else (grid,)
+            if 0 not in grid:
+                given = tuple([NULL if x is None else x for x in arguments])
+                function(grid, (block,), given, shared_mem=shared)
+
+        return launch
+
+
+def blocks(count: int, block: int = 256, most: int = 1 << 16) -> int:
+    """How many blocks of threads cover so many elements; a kernel goes round again where they are too many."""
+    return min(-(-count // block), most)
+
+
+def warps(length: int, most: int = 1024) -> int:
+    """A block for a row of so many numbers: whole warps, a power of two of them."""
+    return min(max(32, 1 << max(length - 1, 0).bit_length()), most)
