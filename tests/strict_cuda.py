@@ -192,6 +192,7 @@ _capture = None  # the graph that is being captured, if any
 _depth = 0  # of device operations that call others
 _streams = []  # those in use, the innermost last
 _allocators = []
+on_wait = [lambda what: refuse_in_capture(what)]  # who is told that the host waits
 
 
 def refuse_in_capture(what):
@@ -201,7 +202,7 @@ def refuse_in_capture(what):
 
 
 def on_stream(function):
-    """A device operation: while a stream captures, it is written down too. What it returns is refilled at each launch."""
+    """A device operation; while a stream captures it is written down, and every launch refills what it returned."""
 
     @wraps(function)
     def run(*args, **kwargs):
@@ -289,6 +290,9 @@ class Stream:
         assert graph is not None, "nothing is being captured"
         graph.undo()
         return graph
+
+    def synchronize(self):
+        on_wait[0]("synchronize()")
 
     def is_capturing(self):
         return _capture is not None

@@ -37,6 +37,9 @@ def _synchronise(what):
     synchronisations += 1
 
 
+strict_cuda.on_wait[0] = _synchronise
+
+
 @contextmanager
 def no_synchronisation():
     """Raise AssertionError at every host read, to prove that a step makes none."""

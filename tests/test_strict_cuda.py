@@ -82,7 +82,7 @@ def test_a_missing_barrier_shows(x):
 
 @pytest.mark.parametrize("name", ["unmet", "gone"])
 def test_a_barrier_that_some_threads_miss(x, name):
-    with pytest.raises(AssertionError, match="barrier|returned already"):
+    with pytest.raises(AssertionError, match=r"barrier|returned already"):
         run(name, 1, 64, x)
 
 
