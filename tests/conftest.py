@@ -1,8 +1,9 @@
-"""Shared by all tests: where helpers are found, and which tests need something that may be absent."""
+"""Shared by all tests: where helpers are found, which tests need something that may be absent, and parts of a run."""
 
 import importlib.util
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,22 +11,39 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def _gpu() -> str:
-    import tinynet as tn
-
-    usable, reason = tn.backends()["cupy"]
-    return "" if usable else reason
+def pytest_addoption(parser):
+    parser.addoption("--share", metavar="I/N", help="run the I-th of N parts of the tests, for N runs side by side")
 
 
-def pytest_collection_modifyitems(items):
-    """Skip, and say why, what needs a card, PyTorch, onnx or the full MNIST files."""
-    reasons = {
-        "torch": "" if importlib.util.find_spec("torch") else "PyTorch is not installed",
-        "onnx": "" if importlib.util.find_spec("onnx") else "the onnx package is not installed",
-        "mnist": "" if os.environ.get("TINYNET_DATA") else "TINYNET_DATA is not set: no full MNIST",
-        "gpu": _gpu() if any(item.get_closest_marker("gpu") for item in items) else "",
-    }
-    for item in items:
-        for marker, reason in reasons.items():
-            if reason and item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=reason))
+@pytest.hookimpl(trylast=True)  # after -m and -k have chosen
+def pytest_collection_modifyitems(config, items):
+    """With ``--share 2/8``, every eighth test from the second on."""
+    if share := config.getoption("--share"):
+        number, _, count = share.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise pytest.UsageError(f"--share takes I/N, such as 2/8, where I is from 1 to N; got {share!r}.")
+        first, step = int(number) - 1, int(count)
+        config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % step != first])
+        items[:] = items[first::step]
+
+
+@cache
+def absent(marker: str) -> str:
+    """Why what a marker asks for is not here; empty where it is."""
+    if marker == "gpu":
+        import tinynet as tn
+
+        usable, reason = tn.backends()["cupy"]
+        return "" if usable else reason
+    if marker == "mnist":
+        return "" if os.environ.get("TINYNET_DATA") else "TINYNET_DATA is not set: no full MNIST"
+    module, name = {"torch": ("torch", "PyTorch"), "onnx": ("onnx", "the onnx package")}[marker]
+    return "" if importlib.util.find_spec(module) else f"{name} is not installed"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Skip what needs a card, PyTorch, onnx or the full MNIST files: from here, so that equal reasons are one line."""
+    for marker in ("gpu", "torch", "onnx", "mnist"):
+        if item.get_closest_marker(marker) and (reason := absent(marker)):
+            pytest.skip(reason)

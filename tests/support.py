@@ -23,7 +23,7 @@ BACKENDS = [
     pytest.param("numpy", id="numpy"),
     pytest.param("scalar", id="scalar"),
     pytest.param("strict", id="strict"),  # the cupy backend on its stand-in
-    # pytest.param("cupy", id="cupy", marks=pytest.mark.gpu),
+    pytest.param("cupy", id="cupy", marks=pytest.mark.gpu),
 ]
 MADE_HERE: dict[str, Callable[[], Backend]] = {}  # backends that exist in tests alone
 
