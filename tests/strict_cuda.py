@@ -306,6 +306,20 @@ def get_current_stream():
     return _streams[-1] if _streams else Stream.null
 
 
+class Memory:
+    """Bytes of the device that are no array."""
+
+    def __init__(self, size):
+        self._whole = np.empty(size + GUARD, np.uint8)
+        self.ptr = self._whole.ctypes.data + -self._whole.ctypes.data % GUARD
+
+
+def alloc(size):
+    """Memory from the current pool; CuPy returns a pointer that keeps it."""
+    refuse_in_capture("taking memory from the default pool")
+    return Memory(size)
+
+
 class MemoryPool:
     """Somewhere for memory to come from. What is handed out is NumPy's; the pool is only known to be in use."""
 

@@ -667,6 +667,7 @@ cuda = SimpleNamespace(
     Device=_Device,
     Stream=strict_cuda.Stream,
     get_current_stream=strict_cuda.get_current_stream,
+    alloc=strict_cuda.alloc,
     MemoryPool=strict_cuda.MemoryPool,
     using_allocator=strict_cuda.using_allocator,
     runtime=SimpleNamespace(
