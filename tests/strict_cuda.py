@@ -22,6 +22,7 @@ from functools import cache, wraps
 from pathlib import Path
 
 import numpy as np
+import strict_memory
 
 SHIM = Path(__file__).with_name("cuda_on_cpu") / "shim.h"
 GUARD = 512  # bytes before and after every array of `empty`
@@ -58,6 +59,7 @@ def born(array):
     """Note an array with memory of its own; while a stream captures, that comes from a private pool."""
     if _capture is not None and not _allocators:
         raise AssertionError("memory for a graph must come from a pool of its own, which lives as long as the graph")
+    strict_memory.charge(array, _allocators)
     key = id(array)
     _arrays[key] = weakref.ref(array, lambda _: _arrays.pop(key, None))
 
@@ -318,16 +320,6 @@ def alloc(size):
     """Memory from the current pool; CuPy returns a pointer that keeps it."""
     refuse_in_capture("taking memory from the default pool")
     return Memory(size)
-
-
-class MemoryPool:
-    """Somewhere for memory to come from. What is handed out is NumPy's; the pool is only known to be in use."""
-
-    def __init__(self, allocator=None):
-        self.allocator = allocator
-
-    def malloc(self, size):
-        raise NotImplementedError("the stand-in allocates by itself")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import strict_cuda
+import strict_memory
 from strict_cuda import on_stream, refuse_in_capture, spoil
 
 synchronisations = 0
@@ -35,9 +36,11 @@ def _synchronise(what):
     if _forbidden:
         raise AssertionError(f"{what} makes the host wait for the device, inside no_synchronisation()")
     synchronisations += 1
+    strict_memory.complete()
 
 
-strict_cuda.on_wait[0] = _synchronise
+strict_cuda.on_wait[0] = strict_memory.told.waits = _synchronise
+strict_memory.told.copies = refuse_in_capture
 
 
 @contextmanager
@@ -158,10 +161,18 @@ class ndarray:
 
     # to the host: each of these waits for the device
     def get(self, stream=None, order="C", out=None, blocking=True):
-        _synchronise(".get()")
+        if blocking or out is None:
+            _synchronise(".get()")
         if out is None:
             return self._host.copy(order)
-        np.copyto(out, self._host, casting="no")
+        if out.dtype != self.dtype:
+            raise TypeError(f"{out.dtype} array cannot be obtained from {self.dtype} array")
+        if out.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Expected shape: {self.shape}, actual shape: {out.shape}")
+        if not blocking and out.flags.c_contiguous:
+            strict_memory.fetch(out.ctypes.data, self._host.tobytes())
+        else:
+            np.copyto(out, self._host, casting="no")
         return out
 
     def item(self):
@@ -403,6 +414,9 @@ def _exposed(function):
     return function
 
 
+_NAMES["get_default_memory_pool"] = strict_memory.get_default_memory_pool
+
+
 @_exposed
 def empty(shape, dtype=float, order="C"):
     return ndarray(shape, dtype, order)
@@ -437,7 +451,7 @@ def ascontiguousarray(a, dtype=None):
 
 @_exposed
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
-    return a.get(order=order, out=out) if isinstance(a, ndarray) else np.asarray(a, order=order)
+    return a.get(order=order, out=out, blocking=blocking) if isinstance(a, ndarray) else np.asarray(a, order=order)
 
 
 @_exposed
@@ -586,7 +600,7 @@ _ATTRIBUTES = {
     **{name: attrgetter(f"_host.{name}") for name in _PLAIN.split()},
     "T": lambda a: _wrap(a._host.T, a),
     "mT": lambda a: _wrap(a._host.mT, a),
-    "data": lambda a: SimpleNamespace(ptr=a._host.__array_interface__["data"][0], device_id=0),
+    "data": lambda a: strict_memory.MemoryPointer(a._host),
     "device": lambda a: cuda.Device(0),
 }
 
@@ -668,11 +682,16 @@ cuda = SimpleNamespace(
     Stream=strict_cuda.Stream,
     get_current_stream=strict_cuda.get_current_stream,
     alloc=strict_cuda.alloc,
-    MemoryPool=strict_cuda.MemoryPool,
+    MemoryPool=strict_memory.MemoryPool,
+    MemoryPointer=strict_memory.MemoryPointer,
+    Event=strict_memory.Event,
+    alloc_pinned_memory=strict_memory.alloc_pinned_memory,
+    memory=SimpleNamespace(OutOfMemoryError=strict_memory.OutOfMemoryError),
     using_allocator=strict_cuda.using_allocator,
     runtime=SimpleNamespace(
         CUDARuntimeError=RuntimeError,
         getDeviceCount=lambda: 1,
+        memGetInfo=strict_memory.mem_get_info,
         getDeviceProperties=lambda device: {"name": b"strict stand-in", "major": 9, "minor": 0, "totalGlobalMem": 0},
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,
