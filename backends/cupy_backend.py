@@ -1,7 +1,6 @@
 """CuPy on an NVIDIA GPU. The kernels are NumPy's with another array module; what differs, and why:
 
-- ``matmul`` fills an ``out`` of the product's own type, laid out row by row, and no other: others are filled by a copy.
-  A stack of matrices times one matrix is computed as one product; CuPy would copy the one for each of the stack.
+- Products of matrices are ``cuda/products.py``: CuPy's cannot be captured in a CUDA graph, and copy what need not be.
 - Integer arrays as indices wrap round where they lie outside a dimension, and nothing is said. So ``gather``,
   ``embedding`` and ``softmax_cross_entropy`` count such indices in an array on the device, and no number leaves the
   device before that count has been looked at. Looking at each call would make the host wait each time, and a replayed
@@ -15,7 +14,6 @@ CuPy is imported when the backend is made, not before.
 """
 
 import importlib
-import math
 import warnings
 from functools import partial
 from typing import Any
@@ -23,6 +21,9 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
+from tinynet.backends.cuda.blas import Blas
+from tinynet.backends.cuda.module import Module
+from tinynet.backends.cuda.products import Products
 from tinynet.backends.kernels import dense, plain, table
 from tinynet.backends.kernels import embedding as lookup
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
@@ -35,31 +36,6 @@ TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] 
 
 class DeviceMemoryError(BackendError, MemoryError):
     """The GPU has no room for an array."""
-
-
-def matmul(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
-    """x @ y; a stack of matrices times one matrix is one product of all rows."""
-    if out is not None and not (out.flags.c_contiguous and out.dtype == np.promote_types(x.dtype, y.dtype)):
-        return plain.copy(xp, matmul(xp, x, y), out=out)
-    if x.ndim <= 2 or y.ndim > 2:
-        return xp.matmul(x, y, out=out)
-    shape = (*x.shape[:-1], y.shape[-1])
-    count = math.prod(x.shape[:-1])
-    rows = None if out is None else xp.reshape(out, (count, y.shape[-1]))
-    product = xp.matmul(xp.reshape(x, (count, x.shape[-1])), y, out=rows)
-    return xp.reshape(product, shape) if out is None else out
-
-
-def linear(xp: Any, x: Array, w: Array, b: Array | None, out: Array = None) -> Array:
-    """x Wᵀ + b."""
-    out = matmul(xp, x, w.T, out=out)
-    return out if b is None else xp.add(out, b, out=out)
-
-
-def rows_product(xp: Any, x: Array, y: Array, out: Array = None) -> Array:
-    """Xᵀ Y, where all leading dimensions run together."""
-    x, y = (xp.reshape(a, (-1, a.shape[-1])) for a in (x, y))
-    return matmul(xp, x.T, y, out=out)
 
 
 def count_strays(xp: Any, strays: Array, index: Array, least: int, size: int) -> None:
@@ -105,6 +81,7 @@ class CupyBackend(Backend):
 
     Args:
         xp: the array module; CuPy itself where not given.
+        cublas: the functions of cuBLAS; found as CuPy finds them where not given.
 
     Raises:
         BackendUnavailable: CuPy or something that it needs is missing; the message says what, and what to do.
@@ -113,17 +90,16 @@ class CupyBackend(Backend):
     name = "cupy"
     is_host = False
 
-    def __init__(self, xp: Any = None) -> None:
+    def __init__(self, xp: Any = None, cublas: Any = None) -> None:
         self.xp = _import_cupy() if xp is None else xp
+        self.module = Module(self.xp)
+        self._cublas = cublas
         self._probe()
         self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
         self._askers: set[str] = set()  # the layers that looked something up
         self.array_type = self.xp.ndarray
         self.kernels = table(self.xp) | {
-            "matmul": partial(matmul, self.xp),
-            "linear": partial(linear, self.xp),
-            "rows_product": partial(rows_product, self.xp),
-            "rows_times": partial(matmul, self.xp),
+            **self.products.kernels(),
             "gather": partial(gather, self.xp, self._strays),
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
             "embedding": partial(embedding, self.xp, self._strays, self._askers),
@@ -155,8 +131,10 @@ class CupyBackend(Backend):
             raise RuntimeError("it counts none")
 
     def _multiply(self) -> None:
+        blas = Blas(self.xp, self._cublas)
+        self.products = Products(self.xp, blas, self.module)
         twos = self.xp.full((2, 2), 2.0, "float32")
-        product = self.xp.asnumpy(self.xp.matmul(twos, twos))
+        product = self.xp.asnumpy(blas.gemm(twos, twos, self.xp.empty((2, 2), "float32")))
         if (product != 8).any():
             raise ArithmeticError(f"the product came out as {product.tolist()}")
 

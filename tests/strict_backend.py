@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import strict_cupy
+from strict_cublas import StrictCublas
 
 from tinynet import registry
 from tinynet.backends.cupy_backend import CupyBackend
@@ -14,7 +15,7 @@ class StrictCupy(CupyBackend):
 
     def __init__(self, name: str = "cupy") -> None:
         self.name = name
-        super().__init__(strict_cupy)
+        super().__init__(strict_cupy, StrictCublas())
 
     def compile(self) -> None:
         """Nothing to compile with."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import strict_cupy
 from strict_backend import StrictCupy
+from strict_cublas import StrictCublas
 
 import tinynet as tn
 from tinynet import registry
@@ -32,7 +33,7 @@ def modules(name, **changes):
     xp = types.ModuleType(name)
     xp.__getattr__ = lambda attribute: getattr(strict_cupy, attribute)
     vars(xp).update({k: v for k, v in changes.items() if not k.startswith("runtime_")})
-    xp.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(**runtime))
+    xp.cuda = types.SimpleNamespace(**{**vars(strict_cupy.cuda), "runtime": types.SimpleNamespace(**runtime)})
     return xp
 
 
@@ -41,6 +42,9 @@ NVRTC = RuntimeError(
     "CuPy failed to load libnvrtc.so.13: OSError: libnvrtc.so.13: cannot open shared object file\nmore"
 )
 HEADERS = RuntimeError("\n\nCompileException: /tmp/kernel.cu(4): catastrophic error: cannot open source file\nmore")
+
+idle = StrictCublas()  # a cuBLAS that multiplies nothing
+idle.cublasGemmEx.body = lambda *_: 0
 
 # what is missing -> (the module that stands for CuPy, the reason, what to do)
 FAILURES = {
@@ -62,23 +66,24 @@ FAILURES = {
         r"\[ctk\].*pip",
     ),
     "headers": ({"ElementwiseKernel": lambda *_: fail(HEADERS)}, "cannot compile.*cannot open source file", r"\[ctk\]"),
-    "cuBLAS": ({"matmul": fail(ImportError("libcublas.so.13"))}, r"cannot multiply.*libcublas\.so", r"\[ctk\]"),
-    "right numbers": ({"ElementwiseKernel": lambda *_: abs, "matmul": lambda a, b: a}, "product came out", r"\[ctk\]"),
+    "cuBLAS": ({"cublas": object()}, "cannot multiply.*this cuBLAS has no cublasCreate", r"\[ctk\]"),
+    "right numbers": ({"cublas": idle}, "product came out", r"\[ctk\]"),
 }
 
 
 @pytest.mark.parametrize("changes, reason, fix", FAILURES.values(), ids=FAILURES)
 def test_what_is_missing_is_named_with_its_fix(changes, reason, fix):
     kernel = {"ElementwiseKernel": lambda *_: abs}  # takes an array and does no harm
+    changes = {**kernel, "cublas": StrictCublas(), **changes}
     with pytest.raises(BackendUnavailable, match=f"(?s){reason}.*{fix}") as caught:
-        CupyBackend(modules("cupy", **kernel | changes))
+        CupyBackend(modules("cupy", **changes), changes["cublas"])
     assert "\n" not in str(caught.value)
 
 
 def test_the_probe_passes_where_nothing_is_missing():
-    backend = CupyBackend(modules("cupy", ElementwiseKernel=lambda *_: abs))
+    backend = CupyBackend(modules("cupy", ElementwiseKernel=lambda *_: abs), StrictCublas())
     assert (backend.name, backend.is_host) == ("cupy", False)
-    with pytest.raises(BackendUnavailable, match=r"compile a kernel.*raw kernels need a GPU"):
+    with pytest.raises(BackendUnavailable, match=r"compile a kernel.*kernels need a GPU"):
         CupyBackend(strict_cupy)  # the stand-in compiles nothing, and is found out
 
 

@@ -1,0 +1,60 @@
+"""Small products of matrices by kernels of our own, and when they are chosen: where a call of cuBLAS costs more than
+the product. They take matrices with any strides, and add the bias and apply an activation before anything is stored.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.backends.cuda.layout import Stack
+from tinynet.backends.cuda.module import Module
+
+Array = Any
+
+# To be set by `python3 -m tinynet.bench.gemm_rates` on a card.
+SMALL = 1 << 20  # multiplications up to which a product is small
+LONG, FEW = 128, 1 << 13  # terms of a sum from which on, and results up to which, a warp works at each result
+MOST = 65535  # products of a stack, the most that a grid has room for in its last direction
+
+ACTIVATIONS = (None, "relu", "sigmoid", "tanh")
+TILE, THREADS, LANES = 32, 256, 32
+
+
+def is_small(results: int, terms: int) -> bool:
+    """Whether a kernel of our own is to find so many results, each a sum of so many terms; sizes alone decide."""
+    return 0 < results * terms <= SMALL
+
+
+def fits(stack: Stack, b: Array | None, dtype: Any) -> bool:
+    """Whether one launch does it: a stack of one dimension at most, and a bias of the same type for each column."""
+    if b is not None and not (b.dtype == dtype and b.shape == (stack.n,) and b.flags.c_contiguous):
+        return False
+    return not stack.dimensions or (len(stack.dimensions) == 1 and stack.dimensions[0][0] <= MOST)
+
+
+def by_warps(stack: Stack, count: int) -> bool:
+    """Whether every result has a warp to itself, and not a thread of a tile."""
+    return stack.k >= LONG and count * stack.m * stack.n <= FEW
+
+
+def small_product(
+    module: Module, stack: Stack, x: Array, y: Array, out: Array, b: Array = None, activation: str | None = None,
+    warps: bool | None = None,
+) -> Array:  # fmt: skip
+    """activation(x @ y + b) into ``out``, in one launch; ``stack`` says how the three lie.
+
+    Args:
+        b: (N,), without gaps, or None.
+        activation: None, ``"relu"``, ``"sigmoid"`` or ``"tanh"``.
+        warps: which of the two kernels; by the sizes where not given.
+    """
+    count, steps = stack.dimensions[0] if stack.dimensions else (1, (0, 0, 0))
+    if by_warps(stack, count) if warps is None else warps:
+        name, grid = "gemm_by_warps", -(-stack.m * stack.n // (THREADS // LANES))
+    else:
+        name, grid = "gemm_by_tiles", -(-stack.m // TILE) * -(-stack.n // TILE)
+    strides = [np.int64(n) for end in (*stack.ends, steps) for n in end]
+    sizes = [np.int32(n) for n in (stack.m, stack.n, stack.k)]
+    launch = module.kernel("gemm.cu", name, T=x.dtype.name)
+    launch((grid, 1, count), THREADS, x, y, b, out, *sizes, *strides, np.int32(ACTIVATIONS.index(activation)))
+    return out
