@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.checks import check_classes, counted
+from tinynet.backends.halves import Quietly
 from tinynet.backends.kernels.activations import by_sign
 from tinynet.backends.kernels.dense import laid_flat, lies_across
 from tinynet.backends.kernels.plain import SMALL, adds_as_product, reduced
@@ -24,6 +25,8 @@ _makers: dict[str, Callable[[Call], list[Run] | None]] = {}
 
 def bind(call: Call) -> list[Run]:
     """The functions without arguments that do, one after the other, what this recorded call does."""
+    if isinstance(call.kernel, Quietly):  # half floats
+        return [partial(call.kernel, *call.inputs, out=call.out, **call.params)]
     made = _makers[call.name](call) if call.name in _makers else None
     if made is None and isinstance(call.kernel, np.ufunc):
         made = [partial(call.kernel, *_as_arrays(call.inputs), out=call.out)]

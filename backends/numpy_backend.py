@@ -11,10 +11,12 @@ from tinynet.backend import Array, Backend
 from tinynet.backends.blas import use_threads
 from tinynet.backends.bound import Run, bind
 from tinynet.backends.checks import check_classes, counted
+from tinynet.backends.halves import Halves
 from tinynet.backends.kernels import table
 from tinynet.backends.unused import give_back
 from tinynet.errors import ArgumentError, TypeMismatch
-from tinynet.program import Call
+from tinynet.passes import in_blocks
+from tinynet.program import Call, Program
 
 _KERNELS = table(np)
 
@@ -44,6 +46,7 @@ class NumpyBackend(Backend):
     kernels = _KERNELS | {"softmax_cross_entropy": _softmax_cross_entropy, "embedding": _embedding}
     array_type = np.ndarray
     overlays = True
+    halves = Halves()
 
     def wrap(self, result: Any) -> Array:
         return np.asarray(result)  # NumPy hands out 0-d results as bare scalars
@@ -63,6 +66,9 @@ class NumpyBackend(Backend):
 
     def bind(self, call: Call) -> list[Run]:
         return bind(call)
+
+    def joined(self, program: Program) -> list[Call]:
+        return in_blocks(program)
 
     def overlay(self, arrays: list[Array]) -> list[Array]:
         room = np.empty(max(a.nbytes for a in arrays) + LINE, np.uint8)

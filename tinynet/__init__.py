@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tinynet.functions import arange, cat, full, maximum, minimum, ones, rand, stack, where, zeros
     from tinynet.modes import detect_anomaly, no_grad, reference
     from tinynet.parameter import Parameter
+    from tinynet.precision import autocast, get_float32_matmul_precision, set_float32_matmul_precision
     from tinynet.random import manual_seed
     from tinynet.recording import capture
     from tinynet.registry import backends, get_backend, set_default_backend, use_backend
@@ -43,6 +44,7 @@ _HOMES = {
     "functions": "arange cat full maximum minimum ones rand stack where zeros",
     "modes": "detect_anomaly no_grad reference",
     "parameter": "Parameter",
+    "precision": "autocast get_float32_matmul_precision set_float32_matmul_precision",
     "random": "manual_seed",
     "recording": "capture",
     "registry": "get_backend set_default_backend use_backend",
@@ -52,10 +54,11 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = [  # written out for type checkers; a test holds it to the table above
-    "History", "Parameter", "Tensor", "Trainer", "Value", "arange", "backends", "capture", "cat", "check_gradients",
-    "data", "detect_anomaly", "draw", "errors", "explain", "feature_maps", "full", "get_backend", "load", "manual_seed",
-    "maximum", "minimum", "nn", "no_grad", "ones", "optim", "parity", "rand", "reference", "save",
-    "set_default_backend", "stack", "use_backend", "where", "zeros",
+    "History", "Parameter", "Tensor", "Trainer", "Value", "arange", "autocast", "backends", "capture", "cat",
+    "check_gradients", "data", "detect_anomaly", "draw", "errors", "explain", "feature_maps", "full", "get_backend",
+    "get_float32_matmul_precision", "load", "manual_seed", "maximum", "minimum", "nn", "no_grad", "ones", "optim",
+    "parity", "rand", "reference", "save", "set_default_backend", "set_float32_matmul_precision", "stack",
+    "use_backend", "where", "zeros",
 ]  # fmt: skip
 
 

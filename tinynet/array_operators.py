@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from tinynet import primitives as p
+from tinynet.dtypes import FLOATS, HALVES
 from tinynet.errors import ShapeError, TypeMismatch
 from tinynet.operators import Operators
 from tinynet.primitives import Primitive
@@ -69,7 +70,7 @@ class ArrayOperators(Operators):
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floats, and so may have gradients."""
-        return self.dtype.startswith("float")
+        return self.dtype in FLOATS
 
     def __len__(self) -> int:
         if not self.shape:
@@ -196,17 +197,17 @@ class ArrayOperators(Operators):
 
     def mean(self, dim: Dim = None, keepdim: bool = False) -> Self:
         """The mean, Σx / n."""
-        if self.dtype == "float16":  # its sums end at 65,504
+        if self.dtype in HALVES:  # a float16's sums end at 65,504
             wide = self.apply(p.cast, self, dtype="float32")
-            return self.apply(p.cast, wide.mean(dim, keepdim), dtype="float16")
+            return self.apply(p.cast, wide.mean(dim, keepdim), dtype=self.dtype)
         total = self.sum(dim, keepdim)
         return total / (self.size // max(total.size, 1)) if self.size else total * np.nan
 
     def var(self, dim: Dim = None, correction: int = 1, keepdim: bool = False) -> Self:
         """The variance, Σ(x - mean)² / (n - correction)."""
-        if self.dtype == "float16":
+        if self.dtype in HALVES:
             wide = self.apply(p.cast, self, dtype="float32")
-            return self.apply(p.cast, wide.var(dim, correction, keepdim), dtype="float16")
+            return self.apply(p.cast, wide.var(dim, correction, keepdim), dtype=self.dtype)
         squares = ((self - self.mean(dim, keepdim=True)) ** 2).sum(dim, keepdim)
         return squares / max(self.size // max(squares.size, 1) - correction, 0)
 

@@ -8,11 +8,11 @@ but NumPy, whose arrays are how host data comes and goes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from tinynet.dtypes import dtype_name, met
 from tinynet.errors import KernelMissing
 from tinynet.modes import mode
 from tinynet.replaying import Replaying
@@ -43,13 +43,6 @@ A Python number may stand for an array and leaves the other's dtype as it is. Co
 names the operation and the shapes.
 """
 
-DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
-
-
-@cache
-def _name(dtype: Any) -> str:
-    return str(dtype.name)  # NumPy spells it anew each time
-
 
 class Backend(Replaying, ABC):
     """An array library at work. A new one fills in this class and names itself in the entry-point group
@@ -63,6 +56,7 @@ class Backend(Replaying, ABC):
         is_host: whether its arrays lie in the memory that NumPy sees.
         differentiates: whether its arrays find their own gradients (``gradients`` below), so that the tensor rules are
             never used. True for the scalar backend alone.
+        halves: of an array library that cannot compute well with half floats: which kernel to run on these inputs.
     """
 
     name: str
@@ -71,6 +65,7 @@ class Backend(Replaying, ABC):
     default_dtype = "float32"
     is_host = True
     differentiates = False
+    halves: Callable[[str, Kernel, tuple[Any, ...]], Kernel] | None = None
 
     def __init__(self) -> None:
         if missing := sorted(REQUIRED - set(self.kernels)):
@@ -83,6 +78,8 @@ class Backend(Replaying, ABC):
         except KeyError:
             known = ", ".join(self.kernels)
             raise KernelMissing(f"backend {self.name!r} has no kernel {name!r}; it has: {known}.") from None
+        if met.halves and self.halves is not None:
+            kernel = self.halves(name, kernel, inputs)
         result = kernel(*inputs, out=out, **params)
         if result.__class__ is not self.array_type:
             result = tuple(map(self.wrap, result)) if isinstance(result, tuple) else self.wrap(result)
@@ -112,7 +109,7 @@ class Backend(Replaying, ABC):
 
     def dtype(self, array: Array) -> str:
         """The name of the array's element type, one of ``DTYPES``."""
-        return _name(array.dtype)
+        return dtype_name(array.dtype)
 
     def shares_memory(self, x: Array, y: Array) -> bool:
         """Whether one array is a view of the other. True where that is unknown: a recorded step then keeps a copy."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.dtypes import FLOATS
 from tinynet.errors import ArgumentError, GradientError, TypeMismatch
 from tinynet.graph import backward_order
 from tinynet.modes import no_grad
@@ -127,7 +128,7 @@ def _excess(report: GradientReport) -> float:
 
 
 def _is_varied(x: Any) -> bool:
-    if isinstance(x, Tensor) and x.dtype in ("float16", "float32"):
+    if isinstance(x, Tensor) and x.is_floating_point() and x.dtype != "float64":
         raise TypeMismatch(
             f"check_gradients needs float64: differences drown in the rounding of {x.dtype}. Use .to('float64')."
         )
@@ -334,7 +335,7 @@ def _run(model: Module, x: Any, y: Any, loss: Callable[[Any, Any], Any], backend
     twin = copy.deepcopy(model).to(backend, dtype="float64")
     twin.zero_grad()
     host = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-    floats = host.dtype.kind == "f"
+    floats = host.dtype.name in FLOATS
     given = Tensor(host.astype(np.float64) if floats else host, backend=backend, requires_grad=floats)
     target = y.numpy() if isinstance(y, Tensor) else y
     output = twin(given)

@@ -8,7 +8,8 @@ import numpy as np
 
 from tinynet import primitives as p
 from tinynet import random
-from tinynet.backend import DTYPES, Backend
+from tinynet.backend import Backend
+from tinynet.dtypes import check_dtype
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.modes import mode
 from tinynet.registry import get_backend
@@ -20,8 +21,8 @@ def full(
 ) -> Tensor:
     """A tensor filled with one number."""
     chosen = get_backend(backend)
-    if dtype is not None and dtype not in DTYPES:
-        raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
+    if dtype is not None:
+        check_dtype(dtype)
     return _made(chosen.full(_sizes((shape,)), value, dtype or chosen.default_dtype), chosen)
 
 
@@ -53,6 +54,8 @@ def rand(*shape: Any, dtype: str | None = None, backend: "str | Backend | None" 
     """Random numbers uniform in [0, 1): ``rand(2, 3)``. The same on every backend after the same ``tn.manual_seed``,
     and drawn anew in each replay of a recorded step."""
     chosen = get_backend(backend)
+    if dtype is not None:
+        check_dtype(dtype)
     state = Tensor.of(random.stream(chosen), chosen)
     return Tensor.apply(p.uniform, state, shape=_sizes(shape), dtype=dtype or chosen.default_dtype)
 

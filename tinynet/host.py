@@ -7,7 +7,8 @@ import numpy as np
 
 from tinynet import primitives as p
 from tinynet.array_operators import ArrayOperators
-from tinynet.backend import DTYPES, Backend
+from tinynet.backend import Backend
+from tinynet.dtypes import DTYPES, check_dtype
 from tinynet.errors import GradientError, ShapeError, TypeMismatch
 from tinynet.modes import mode, refuse_while_recording
 from tinynet.primitives import Primitive
@@ -56,8 +57,8 @@ class HostExchange(ArrayOperators):
             return self
         if backend in DTYPES:
             backend, dtype = None, str(backend)
-        if dtype is not None and dtype not in DTYPES:
-            raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
+        if dtype is not None:
+            check_dtype(dtype)
         target = self.backend if backend is None else get_backend(backend)
         if target is not self.backend:
             if self.requires_grad and mode.remember:
@@ -134,10 +135,12 @@ def host_array(data: Any, dtype: str | None, default: str) -> np.ndarray[Any, An
         raise ShapeError(f"Tensor(...) needs rows of equal length; NumPy says: {error}") from None
     except RuntimeError as error:  # a PyTorch tensor that requires a gradient
         raise TypeMismatch(f"Tensor(...) cannot read {type(data).__name__}: {error}") from None
-    if dtype is not None and dtype not in DTYPES:
-        raise TypeMismatch(f"there is no dtype {dtype!r}. Choose one of: {', '.join(DTYPES)}.")
+    if dtype is not None:
+        check_dtype(dtype)
     if array.dtype != object and array.dtype.name not in DTYPES:  # objects are the scalar backend's business
         raise TypeMismatch(f"Tensor(...) holds {', '.join(DTYPES)}; got {array.dtype.name} in {data!r:.60}.")
+    if array.dtype.itemsize == 2:
+        check_dtype(array.dtype.name)
     if dtype is None and array.dtype == np.float64 and not hasattr(data, "__array__"):
         return array.astype(default)
     return array

@@ -1,5 +1,6 @@
 """Each thread's own switches: whether operations remember how their results were made, whether fused kernels stand in
-for their references, whether layers look for numbers that are not finite, and which program is being recorded."""
+for their references, in what precision products are computed, whether layers look for numbers that are not finite, and
+which program is being recorded."""
 
 import threading
 from contextlib import ContextDecorator
@@ -30,6 +31,8 @@ class Recorder(Protocol):
 class _Mode(threading.local):
     remember = True
     fused = True
+    autocast: str | None = None  # the half floats that products take (``precision.py``)
+    products: str | None = None  # how float32 is multiplied, where that is not the process's setting
     anomaly = False
     recorder: Recorder | None = None
     shard = 0  # which share of a batch is being recorded (``sharding.py``)

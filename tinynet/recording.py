@@ -119,7 +119,7 @@ class Captured:
             return self.function(*arguments)  # a part of the step that is being recorded
         if len(self._recordings) > MOST:
             self._recordings.clear()
-        signature = (mode.remember, mode.fused, mode.anomaly, *map(self._signature, arguments))
+        signature = (mode.remember, mode.fused, mode.anomaly, mode.autocast, *map(self._signature, arguments))
         try:
             known = self._recordings.setdefault(signature, [])
         except TypeError as error:

@@ -58,7 +58,7 @@ class Sharded:
         Raises:
             CaptureError: a batch of a new size cannot be recorded, or its shares change the same array.
         """
-        signature = x.shape, str(x.dtype), y.shape, str(y.dtype), mode.fused, mode.anomaly
+        signature = x.shape, str(x.dtype), y.shape, str(y.dtype), mode.fused, mode.anomaly, mode.autocast
         shares = self._known.get(signature)
         if shares is not None and shares.fit():
             self.program = shares.recordings[0].program

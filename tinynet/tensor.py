@@ -16,6 +16,7 @@ from tinynet.fused import Fused, assembled, sum_to
 from tinynet.graph import backward_order
 from tinynet.host import HostExchange, host_array
 from tinynet.modes import mode, no_grad, refuse_while_recording, switched
+from tinynet.precision import autocasted
 from tinynet.primitives import Primitive, gather
 from tinynet.program import VIEWS
 from tinynet.registry import get_backend
@@ -104,6 +105,8 @@ class Tensor(HostExchange):
     @staticmethod
     def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         """Apply a row of the formula sheet to Tensors and numbers, and remember it if a gradient will be wanted."""
+        if mode.autocast:
+            inputs = autocasted(primitive.name, inputs, mode.autocast)
         backend, inputs, arrays, wanting = together(primitive.name, inputs)
         if isinstance(primitive, Fused) and not (mode.fused and primitive.name in backend.kernels):
             return primitive.reference(*inputs, **params)
@@ -162,7 +165,7 @@ class Tensor(HostExchange):
             return
         arrived = {self: gradient}
         taken: dict[Tensor, Any] = {}  # from a tensor its parts' gradients, which are put in place all at once
-        with switched(remember=create_graph):
+        with switched(remember=create_graph, autocast=None):
             for node in backward_order(self):
                 g = arrived.pop(node, None)
                 if node in taken:
@@ -187,6 +190,8 @@ class Tensor(HostExchange):
                 for x, share in node._shares(primitive, g):
                     if share.data.shape != x.data.shape:  # x was broadcast: the one place where that is undone
                         share = Tensor.apply(sum_to, share, shape=x.shape)
+                    if share.data.dtype != x.data.dtype:  # x met a wider type
+                        share = share.to(dtype=x.dtype)
                     arrived[x] = arrived[x] + share if x in arrived else share
 
     def _shares(self, primitive: Primitive, g: "Tensor") -> Iterator[tuple["Tensor", "Tensor"]]:

@@ -10,7 +10,8 @@ from kernel_cases import CASES, CUBE, ROWS, X, Y, calls, check, check_out, same
 
 import tinynet as tn
 from tinynet import Tensor
-from tinynet.backend import DTYPES, REQUIRED
+from tinynet.backend import REQUIRED
+from tinynet.dtypes import DTYPES
 from tinynet.backends import cupy_backend
 from tinynet.errors import ArgumentError, BackendError, BackendMismatch, TypeMismatch
 

@@ -418,7 +418,7 @@ def test_tied_stays_tied_wherever_it_goes():
 @pytest.mark.parametrize("dtype", ["int32", "float31"])
 def test_a_model_computes_in_floats(dtype):
     model = mlp()
-    with pytest.raises(TypeMismatch, match="a model computes in float16, float32, float64"):
+    with pytest.raises(TypeMismatch, match="a model computes in float16, bfloat16, float32, float64"):
         model.to("numpy", dtype)
     assert model[0].weight.dtype == "float32"
 

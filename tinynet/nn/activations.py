@@ -3,6 +3,7 @@
 import math
 
 from tinynet import primitives as p
+from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.fused import Fused
 from tinynet.nn.module import Module
@@ -43,8 +44,8 @@ _gelu = Fused("gelu", _gelu_reference, lambda g, out, x, slope, approximate: g *
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x Φ(x), where Φ is the normal distribution function; ``approximate`` as for the layer GELU."""
-    if x.dtype == "float16":  # whose polynomials end at 65,504
-        return _gelu(x.to(dtype="float32"), approximate=approximate).to(dtype="float16")
+    if x.dtype in HALVES:  # a float16's polynomials end at 65,504
+        return _gelu(x.to(dtype="float32"), approximate=approximate).to(dtype=x.dtype)
     return _gelu(x, approximate=approximate)
 
 

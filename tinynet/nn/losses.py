@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import primitives as p
+from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.functions import arange, ones, where
 from tinynet.fused import Fused
@@ -50,6 +51,8 @@ class Loss(Module):
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
         if not prediction.is_floating_point():
             prediction = prediction.to(dtype=prediction.backend.default_dtype)
+        elif mode.autocast and prediction.dtype in HALVES:
+            prediction = prediction.to(dtype="float32")
         if not isinstance(target, Tensor) or (target.backend.is_host and mode.recorder is None):
             self.check_target(prediction, target)
         if not isinstance(target, Tensor):
@@ -279,7 +282,7 @@ class BCELoss(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(batch, …), (batch, …) -> one number."""
-        tiny = {"float16": 6.2e-5, "float32": 1.2e-38}.get(prediction.dtype, 3.720075976020836e-44)  # e^-100
+        tiny = {"float16": 6.2e-5, "float64": 3.720075976020836e-44}.get(prediction.dtype, 1.2e-38)  # e^-100, or least
         target = self._matched(prediction, target)
         yes, no = (Tensor.apply(p.maximum, a, tiny).log() for a in (prediction, 1 - prediction))
         return self._reduce(-(target * yes + (1 - target) * no), prediction)

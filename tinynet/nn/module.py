@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from tinynet.backend import DTYPES, Backend
+from tinynet.backend import Backend
+from tinynet.dtypes import DTYPES, FLOATS, HALVES
 from tinynet.errors import ArgumentError, CaptureError, TypeMismatch
 from tinynet.functions import cat
 from tinynet.modes import mode, no_grad, refuse_while_recording
@@ -19,7 +20,6 @@ from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 
 Hook = Callable[..., Any]
-FLOATS = tuple(dtype for dtype in DTYPES if dtype.startswith("float"))
 
 
 class Module:
@@ -351,6 +351,8 @@ def admitted(x: Any, like: Tensor) -> Tensor:
 def floating(x: Tensor, weight: Tensor | None = None) -> Tensor:
     """The numbers in the element type of a layer's weights; without these, integers (pixels, say) as usual floats."""
     own, wanted = x.dtype, x.dtype if weight is None else weight.dtype
-    if not wanted.startswith("float"):
-        wanted = own if own.startswith("float") else x.backend.default_dtype
+    if mode.autocast and own in HALVES:
+        return x  # it came out of one product, and may go into the next
+    if wanted not in FLOATS:
+        wanted = own if own in FLOATS else x.backend.default_dtype
     return x if own == wanted else x.to(dtype=wanted)

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tinynet.dtypes import HALVES
 from tinynet.errors import ShapeError
 from tinynet.functions import ones, zeros
 from tinynet.fused import Fused
-from tinynet.modes import no_grad
+from tinynet.modes import mode, no_grad
 from tinynet.nn.module import Module, floating
 from tinynet.nn.settings import number, sizes, unusual, whole
 from tinynet.parameter import Parameter
 from tinynet.primitives import Primitive
 from tinynet.tensor import Tensor
 
-EPSILON = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}  # from 1 to the next number
+EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+"""From 1 to the next number."""
 
 
 def _normalise(x: Tensor, w: Tensor | None, b: Tensor | None, axes: tuple[int, ...], eps: float) -> Tensor:
@@ -47,10 +49,10 @@ def rms_norm(
     x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
     """x / √(mean x² + eps) · weight over the last dimensions; eps is the dtype's own where not given."""
-    if x.dtype == "float16":
+    if x.dtype in HALVES:
         weight = weight if weight is None else weight.to(dtype="float32")
         out = rms_norm(x.to(dtype="float32"), normalized_shape, weight, EPSILON[x.dtype] if eps is None else eps)
-        return out.to(dtype="float16")
+        return out if mode.autocast else out.to(dtype=x.dtype)
     axes = tuple(range(x.ndim - len(normalized_shape), x.ndim))
     out = x / ((x * x).mean(axes, keepdim=True) + (EPSILON[x.dtype] if eps is None else eps)).sqrt()
     return out if weight is None else out * weight
@@ -89,11 +91,12 @@ def batch_norm(
 
 
 def _precisely(x: Tensor, w: Any, b: Any, axes: tuple[int, ...], eps: float) -> Tensor:
-    """``normalise``, for float16 in float32: squares of float16 end at 65,504."""
-    if x.dtype != "float16":
+    """``normalise``, for half floats in float32: squares of float16 end at 65,504."""
+    if x.dtype not in HALVES:
         return normalise(x, w, b, axes=axes, eps=eps)
     wide = (t if t is None else t.to(dtype="float32") for t in (x, w, b))
-    return normalise(*wide, axes=axes, eps=eps).to(dtype="float16")
+    out = normalise(*wide, axes=axes, eps=eps)
+    return out if mode.autocast else out.to(dtype=x.dtype)
 
 
 class LayerNorm(Module):

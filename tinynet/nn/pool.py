@@ -4,6 +4,7 @@ import math
 from functools import cache
 from typing import Any
 
+from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError
 from tinynet.functions import arange, ones, where
 from tinynet.fused import Fused
@@ -152,8 +153,8 @@ class AvgPool2d(Pool2d):
         self.count_include_pad = count_include_pad
 
     def _pool(self, x: Tensor) -> Tensor:
-        if x.dtype == "float16":  # its sums end at 65,504
-            return self._pool(x.to(dtype="float32")).to(dtype="float16")
+        if x.dtype in HALVES:  # a float16's sums end at 65,504
+            return self._pool(x.to(dtype="float32")).to(dtype=x.dtype)
         borders = self._borders(x)
         total = sum_pool2d(x, kernel_size=self.kernel_size, stride=self.stride, padding=borders)
         rows, columns = (self._seen(i, x.shape[2 + i], total.shape[2 + i]) for i in (0, 1))

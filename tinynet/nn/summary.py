@@ -89,5 +89,5 @@ def summarise(model: "Module", input_shape: int | tuple[int, ...] | None) -> Sum
         rows,
         sum(p.size for p in parameters),
         sum(p.size for p in parameters if p.requires_grad),
-        sum(p.size * int(p.dtype.removeprefix("float")) // 8 for p in parameters),
+        sum(p.size * int(p.dtype.rpartition("float")[2]) // 8 for p in parameters),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import Any
 
+from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError, CaptureError, GradientError, TypeMismatch
 from tinynet.functions import full, zeros
 from tinynet.modes import mode, no_grad, refuse_while_recording
@@ -114,7 +115,7 @@ class Optimizer:
         self._rates, self._states = [], []
         for flat in self._flats:
             backend, shape = flat.data.backend, flat.data.shape
-            dtype = "float32" if flat.data.dtype == "float16" else flat.data.dtype  # half floats count to 2,048
+            dtype = "float32" if flat.data.dtype in HALVES else flat.data.dtype  # they count to 2,048, or to 256
             self._rates.append(full((), self._lr, dtype, backend))
             memory = {name: zeros(shape, dtype=dtype, backend=backend) for name in self.memory}
             self._states.append(memory | ({"step": full((), 0.0, dtype, backend)} if self.counts_steps else {}))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.data import DataLoader, Dataset
+from tinynet.dtypes import FLOATS
 from tinynet.errors import ArgumentError, ShapeError, TypeMismatch
 from tinynet.modes import no_grad
 from tinynet.tensor import Tensor
@@ -36,7 +37,7 @@ def as_dataset(data: Data, dtype: str) -> Dataset:
     if not len(data):
         raise ArgumentError(f"{data!r} is empty. Give it at least one example.")
     wanted = np.dtype(dtype)
-    x, y = (a.astype(wanted) if a.dtype.kind == "f" and a.dtype != wanted else a for a in (data.x, data.y))
+    x, y = (a.astype(wanted) if a.dtype.name in FLOATS and a.dtype != wanted else a for a in (data.x, data.y))
     return data if x is data.x and y is data.y else Dataset(x, y, classes=data.classes, name=data.name)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backend import DTYPES
+from tinynet.dtypes import DTYPES
 from tinynet.errors import ArgumentError, CheckpointError, TypeMismatch
 from tinynet.files import write_bytes
 from tinynet.nn.module import Module

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet import random
 from tinynet.data import DataLoader, Dataset
+from tinynet.dtypes import FLOATS
 from tinynet.errors import CheckpointError, TypeMismatch
 from tinynet.optim import Schedule
 from tinynet.tensor import Tensor
@@ -135,7 +136,7 @@ def _sample(data: Dataset) -> int:
     """A checksum over some examples, spread evenly: another data set of the same size is noticed, at no cost."""
     rows = np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64))
     kinds = [
-        np.float32 if a.dtype.kind == "f" else np.int64 for a in (data.x, data.y)
+        np.float32 if a.dtype.name in FLOATS else np.int64 for a in (data.x, data.y)
     ]  # whatever the model's precision
     return zlib.crc32(b"".join(a[rows].astype(kind).tobytes() for a, kind in zip((data.x, data.y), kinds)))
 

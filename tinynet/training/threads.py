@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError, CaptureError
 from tinynet.modes import no_grad
 from tinynet.training.run_state import put_back, standing
@@ -71,7 +72,7 @@ def _adds_up(trainer: "Trainer", x: Any, y: Any) -> bool:
     if half == 0:
         return True
     whole, first, second = (_loss(trainer, x[s], y[s]) for s in (slice(None), slice(half), slice(half, None)))
-    tolerance = 1e-2 if next(trainer.model.parameters()).dtype == "float16" else 1e-4
+    tolerance = 1e-2 if next(trainer.model.parameters()).dtype in HALVES else 1e-4
     joined = first + second if trainer.loss.reduction == "sum" else (first * half + second * (len(x) - half)) / len(x)
     return math.isclose(whole, joined, rel_tol=tolerance, abs_tol=tolerance) or not math.isfinite(whole)
 
