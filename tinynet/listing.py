@@ -40,4 +40,5 @@ def listing(program: "Program") -> str:
 
     lines = [line(call) for call in calls]
     head = [f"# {names[key]}: {kind(array)}" for key, array in given.items()]
-    return "\n".join([f"# {len(program)} calls on {backend.name}", *head, *lines])
+    way = f", {program.way}" if program.way else ""
+    return "\n".join([f"# {len(program)} calls on {backend.name}{way}", *head, *lines])

@@ -14,7 +14,7 @@ from typing import Any
 from tinynet.backend import Array, Backend, Kernel
 from tinynet.errors import CaptureError
 from tinynet.listing import listing
-from tinynet.passes import in_blocks, share_buffers, write_through
+from tinynet.passes import share_buffers, write_through
 
 VIEWS = frozenset({"reshape", "transpose", "broadcast_to", "gather"})
 """Kernels whose result may be a view, which shows a changed input by itself and need not be run again."""
@@ -50,6 +50,7 @@ class Program:
         names: what to call an array (by ``id``) when the program is printed.
         modes: the modules whose training mode the step looked at, and what it saw.
         leaves: leaf -> the gradient that the step first added to, or ``FORGOTTEN`` where the step itself began it anew.
+        way: how the backend replays it, in a few words, where there is something to say.
     """
 
     backend: Backend
@@ -59,6 +60,7 @@ class Program:
     names: dict[int, str] = field(default_factory=dict)
     modes: list[tuple[Any, bool]] = field(default_factory=list)
     leaves: dict[Any, Any] = field(default_factory=dict)
+    way: str = ""
     _run: list[Callable[[], Any]] = field(default_factory=list)
 
     # --- recording ----------------------------------------------------------------------------------------------------
@@ -98,11 +100,11 @@ class Program:
         self.modes.append((module, training))
 
     def finish(self) -> None:
-        """Drop copies that can be had for nothing, share buffers, and bind every call to its arrays."""
+        """Drop copies that can be had for nothing, join calls, share buffers, and make everything ready to be run."""
         self.calls = write_through(self)
-        self.calls = in_blocks(self)
+        self.calls = self.backend.joined(self)
         share_buffers(self)
-        self._run = [run for call in self.calls if not call.is_view for run in self.backend.bind(call)]
+        self._run = self.backend.ready(self)
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 

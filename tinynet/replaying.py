@@ -21,6 +21,15 @@ class Replaying:
         """The functions without arguments that do, one after the other, what a recorded ``Call`` does."""
         return [partial(call.kernel, *call.inputs, out=call.out, **call.params)]
 
+    def joined(self, program: Any) -> list[Any]:
+        """The calls of a ``Program``, some of them perhaps joined into fewer."""
+        calls: list[Any] = program.calls
+        return calls
+
+    def ready(self, program: Any) -> list[Callable[[], Any]]:
+        """The functions without arguments that replay a ``Program``, one after the other."""
+        return [run for call in program.calls if not call.is_view for run in self.bind(call)]
+
     def overlay(self, arrays: list[Any]) -> list[Any]:
         """New arrays like these, all beginning at one and the same place in memory; only where ``overlays``."""
         raise NotImplementedError

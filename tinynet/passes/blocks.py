@@ -25,7 +25,7 @@ def in_blocks(program: "Program") -> "list[Call]":
     """The calls of a program, chains of element-by-element calls over long arrays joined into one call each."""
     kept: list[Call] = []
     chain: list[Call] = []
-    for call in program.calls if program.backend.overlays else ():
+    for call in program.calls:
         if chain and not _fits(program, call, chain):
             if _small(call) and not any(_meet(program, call, other) for other in chain):
                 kept.append(call)  # it may as well come before them: a rate, a power of β
@@ -33,7 +33,7 @@ def in_blocks(program: "Program") -> "list[Call]":
             kept += _joined(program, chain)
             chain = []
         (chain if _through(call) else kept).append(call)
-    return kept + _joined(program, chain) if program.backend.overlays else program.calls
+    return kept + _joined(program, chain)
 
 
 def element_by_element(kernel: Any) -> bool:
