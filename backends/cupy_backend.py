@@ -29,6 +29,9 @@ from tinynet.backends.kernels import embedding as lookup
 from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
 from tinynet.modes import mode
 from tinynet.primitives import ARRAY
+from tinynet.backends.cuda.room import is_full, memory, no_room, set_limit
+from tinynet.backends.cuda.staging import staging
+from tinynet.backends.halves import AS_THEY_LIE, Halves
 
 INSTALL = "pip install 'tinynet-engine[cuda13]', or [cuda12] for a driver that knows CUDA 12 only"
 TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] extra: {INSTALL}."
@@ -114,6 +117,9 @@ class CupyBackend(Backend):
         for tried, attempt, fix in (
             ("find a GPU", self._find_gpu, self._driver_fix),
             ("make an array on it", lambda: xp.zeros((2, 2), "float32"), self._driver_fix),
+        for theme in self.themes:
+            self.kernels = self.kernels | theme.kernels(self.module, self.kernels)
+        self.halves = Halves(("bfloat16",), AS_THEY_LIE | self.products.kernels().keys())
             ("compile a kernel", self.compile, lambda: TOOLKIT),
             ("multiply two matrices", self._multiply, lambda: TOOLKIT),
         ):

@@ -75,7 +75,7 @@ def _wrap(result, source=None):
     if isinstance(result, (list, tuple)):
         return type(result)(_wrap(item, source) for item in result)
     host = np.asarray(result)  # a reduction's scalar too: CuPy returns 0-d arrays
-    if host.dtype.char not in "?bBhHiIlLqQefdFD":
+    if host.dtype.char not in "?bBhHiIlLqQefdFD" and host.dtype.name != "bfloat16":
         raise ValueError(f"Unsupported dtype {host.dtype}")
     array = object.__new__(ndarray)
     array._host = host
