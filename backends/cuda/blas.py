@@ -7,12 +7,13 @@ that have a pointer, a shape and strides; it knows no kernels. NVIDIA's manual: 
 import ctypes
 import importlib
 from ctypes import c_int, c_longlong, c_size_t, c_void_p
-from functools import cache
 from itertools import product
 from typing import Any
 
 from tinynet.backends.cuda.layout import lies_well, stacked
+from tinynet.dtypes import dtype_name
 from tinynet.errors import ArgumentError, BackendError
+from tinynet.precision import matmul_precision
 
 Array = Any
 
@@ -40,19 +41,9 @@ LARGEST = 2**31 - 1  # of a size or a leading dimension
 SCALARS = (ctypes.c_float(1), ctypes.c_float(0)), (ctypes.c_double(1), ctypes.c_double(0))  # alpha and beta
 
 
-def matmul_precision() -> str:
-    """How exact products of float32 are to be."""
-    return "highest"
-
-
 TOO_FULL = ("CUBLAS_STATUS_ALLOC_FAILED",)
 TOO_OLD = ("CUBLAS_STATUS_NOT_SUPPORTED", "CUBLAS_STATUS_ARCH_MISMATCH")
 BROKEN = ("CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_INTERNAL_ERROR", "CUBLAS_STATUS_MAPPING_ERROR")
-
-
-@cache
-def _name(dtype: Any) -> str:
-    return str(dtype.name)  # NumPy spells it anew each time
 
 
 class CublasError(BackendError):
@@ -146,7 +137,7 @@ class Blas:
         others = [d for d in stack.dimensions if d is not largest]
         if max(m, n, stack.k, count, *(ld for _, ld in lies)) > LARGEST:
             raise ArgumentError(f"{_told(arrays)}: a size is above {LARGEST:,}, the most for cuBLAS. Split the batch.")
-        types = [DATA_TYPES[_name(a.dtype)] for a in arrays]
+        types = [DATA_TYPES[dtype_name(a.dtype)] for a in arrays]
         double = types[0] == DATA_TYPES["float64"]
         compute = FLOAT32_AS[matmul_precision()] if types[0] == DATA_TYPES["float32"] else COMPUTE[double]
         turned = [lie[0] ^ across for lie in lies]
@@ -208,4 +199,4 @@ class Blas:
 def _told(arrays: Any) -> str:
     """The product in words."""
     x, y, out = arrays
-    return f"the product {tuple(x.shape)} @ {tuple(y.shape)} of {x.dtype.name} into {out.dtype.name}"
+    return f"the product {tuple(x.shape)} @ {tuple(y.shape)} of {dtype_name(x.dtype)} into {dtype_name(out.dtype)}"

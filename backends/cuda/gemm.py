@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynet.backends.cuda.layout import Stack
 from tinynet.backends.cuda.module import Module
+from tinynet.dtypes import dtype_name
 
 Array = Any
 
@@ -55,6 +56,6 @@ def small_product(
         name, grid = "gemm_by_tiles", -(-stack.m // TILE) * -(-stack.n // TILE)
     strides = [np.int64(n) for end in (*stack.ends, steps) for n in end]
     sizes = [np.int32(n) for n in (stack.m, stack.n, stack.k)]
-    launch = module.kernel("gemm.cu", name, T=x.dtype.name)
+    launch = module.kernel("gemm.cu", name, T=dtype_name(x.dtype))
     launch((grid, 1, count), THREADS, x, y, b, out, *sizes, *strides, np.int32(ACTIVATIONS.index(activation)))
     return out

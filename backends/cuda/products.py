@@ -3,7 +3,6 @@
 Neither copies what lies row by row or column by column, and a CUDA graph can hold both. Integers go to CuPy.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,10 @@ from tinynet.backends.cuda.gemm import fits, is_small, small_product
 from tinynet.backends.cuda.layout import stacked
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.kernels.plain import copy, relu, sigmoid
+from tinynet.dtypes import HALVES, dtype_name
 
 Array = Any
-HALVES = ("float16", "bfloat16")
 AFTERWARDS = {"relu": relu, "sigmoid": sigmoid, "tanh": lambda xp, x, out: xp.tanh(x, out=out)}
-
-
-@cache
-def _name(dtype: Any) -> str:
-    return str(dtype.name)
 
 
 class Products:
@@ -59,7 +53,7 @@ class Products:
 
     def rows_product(self, x: Array, y: Array, out: Array = None) -> Array:
         """Xᵀ Y, where all leading dimensions run together: (…, M), (…, N) -> (M, N)."""
-        x, y = (self.xp.reshape(a, (-1, a.shape[-1])) for a in (x, y))
+        x, y = (a if a.ndim == 2 else self.xp.reshape(a, (-1, a.shape[-1])) for a in (x, y))
         return self.affine(x.T, y, out=out)
 
     def affine(
@@ -73,9 +67,9 @@ class Products:
         """
         if x.ndim == 1 or y.ndim == 1:
             return self._of_vectors(x, y, b, activation, out)
-        shape, dtype = _fitting(x, y), _name(x.dtype)
+        shape, dtype = _fitting(x, y), dtype_name(x.dtype)
         if x.dtype != y.dtype:
-            dtype = _name(np.promote_types(x.dtype, y.dtype))
+            dtype = dtype_name(np.promote_types(x.dtype, y.dtype))
             x, y = (a.astype(dtype, copy=False) for a in (x, y))
         place = out
         if out is not None and out.shape != shape:
@@ -86,30 +80,36 @@ class Products:
         return place if out is None or place is out else copy(self.xp, place, out=out)
 
     def _compute(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> None:
-        xp, dtype = self.xp, _name(x.dtype)
-        if dtype not in DATA_TYPES:
-            out[...] = xp.matmul(x, y)
-        elif self.module is not None and x.dtype == out.dtype and is_small(out.size, x.shape[-1]):
-            stack = stacked(x, y, out)
-            if fits(stack, b, x.dtype):
-                small_product(self.module, stack, x, y, out, b, activation)
-                return
-            self.blas.gemm(x, y, out)
+        if dtype_name(x.dtype) not in DATA_TYPES:
+            out[...] = self.xp.matmul(x, y)
+        elif self._in_one_launch(x, y, b, activation, out):
+            return
         else:
             self.blas.gemm(x, y, out)
         if b is not None:
-            xp.add(out, b, out=out)
+            self.xp.add(out, b, out=out)
         if activation is not None:
-            AFTERWARDS[activation](xp, out, out=out)
+            AFTERWARDS[activation](self.xp, out, out=out)
+
+    def _in_one_launch(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> bool:
+        """Whether a kernel of our own has done it all."""
+        if self.module is None or x.dtype != out.dtype or not is_small(out.size, x.shape[-1]):
+            return False
+        stack = stacked(x, y, out)
+        if not fits(stack, b, x.dtype):
+            return False
+        small_product(self.module, stack, x, y, out, b, activation)
+        return True
 
     def _of_vectors(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> Array:
         """The same where a vector is a matrix of one row, or of one column."""
         row, column = x.ndim == 1, y.ndim == 1
+        place = out
         if out is not None:
-            out = out[None, None] if row and column else out[..., None] if column else out[..., None, :]
+            place = out[None, None] if row and column else out[..., None] if column else out[..., None, :]
         x, y = x[None] if row else x, y[:, None] if column else y
-        result = self.affine(x, y, b, activation, out=out)
-        return result[(..., 0 if row else slice(None), 0 if column else slice(None))]
+        result = self.affine(x, y, b, activation, out=place)
+        return out if out is not None else result[(..., 0 if row else slice(None), 0 if column else slice(None))]
 
 
 def _fitting(x: Array, y: Array) -> tuple[int, ...]:
@@ -123,5 +123,5 @@ def _fitting(x: Array, y: Array) -> tuple[int, ...]:
 
 def _takes(out: Array, dtype: str) -> bool:
     """Whether a product of this type can be written to ``out`` at once."""
-    kind = _name(out.dtype)
+    kind = dtype_name(out.dtype)
     return kind == dtype or (kind == "float32" and dtype in HALVES)
