@@ -73,3 +73,24 @@ template <class Join, class X> __device__ __forceinline__ X block_joined(X x, X 
     __syncthreads();
     return warp_joined<Join>(lane < warps ? room[lane] : none);
 }
+
+// The same for teams of 1, 2, 4 … 32 lanes of a warp that lie side by side, or of a whole block where `team` is larger.
+template <class Join, class X> __device__ __forceinline__ X team_joined(X x, X none, X* room, int team) {
+    if (team > 32) return block_joined<Join>(x, none, room);
+    for (int step = team / 2; step > 0; step /= 2) x = Join::join(x, __shfl_xor_sync(EVERY_LANE, x, step));
+    return x;
+}
+
+// Whether this block is the last of the launch to come here; it then sees what the others wrote before they came. All
+// threads of a one-dimensional grid call it. `come` is 0 before the launch, and again after it.
+__device__ __forceinline__ bool last_to_come(unsigned* come) {
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicInc(come, gridDim.x - 1) == gridDim.x - 1;
+        __threadfence();
+    }
+    __syncthreads();
+    return last;
+}

@@ -161,6 +161,16 @@ template <class X> inline X exchange(X x, int from) {
 
 inline int lane() { return current % 32; }
 
+inline unsigned ballot(bool vote) {
+    int me = current, first = me / 32 * 32;
+    fibers[me].given = vote;
+    wait(AT_WARP);
+    unsigned votes = 0;
+    for (int i = first; i < first + 32 && i < count; i++) votes |= (unsigned)fibers[i].given << (i - first);
+    wait(AT_WARP);
+    return votes;
+}
+
 }  // namespace shim
 
 #define DYNAMIC_SHARED(type, name) type* name = (type*)shim::shared_memory
@@ -182,10 +192,18 @@ template <class X> inline X __shfl_up_sync(unsigned, X x, int step, int width = 
     return shim::exchange(x, from >= shim::lane() / width * width ? from : -1);
 }
 
+inline unsigned __ballot_sync(unsigned, int vote) { return shim::ballot(vote); }
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
 // --- memory and numbers ----------------------------------------------------------------------------------------------
 
 template <class X> inline X atomicAdd(X* place, X x) { X before = *place; *place += x; return before; }
 template <class X> inline X atomicMax(X* place, X x) { X before = *place; if (x > before) *place = x; return before; }
+inline unsigned atomicInc(unsigned* place, unsigned most) {
+    unsigned before = *place;
+    *place = before >= most ? 0 : before + 1;
+    return before;
+}
 template <class X> inline X __ldg(const X* place) { return *place; }
 inline void __threadfence() {}
 inline void __threadfence_block() {}

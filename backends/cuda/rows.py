@@ -1,0 +1,74 @@
+"""Softmax, its logarithm, and cross-entropy with its slope, one launch each. The source is ``rows.cu``."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinynet.backend import Kernel
+from tinynet.backends.cuda.lines import given, lines, place, sides, team
+from tinynet.backends.cuda.module import NAMES, Module, blocks
+from tinynet.dtypes import FLOATS, dtype_name
+
+Array = Any
+FILE = "rows.cu"
+SIDE_BY_SIDE, SHORT = 32, 64  # lines that lie beside each other in so many at least get a thread each, if so short
+MOST_SUMS = 2048  # blocks whose sums the last of them adds up
+
+
+def kernels(cuda: Module, plain: Mapping[str, Kernel], strays: Array) -> dict[str, Kernel]:
+    """name -> kernel.
+
+    Args:
+        plain: the kernels to fall back on, which count strays too.
+        strays: int64, a count that classes which do not exist are added to.
+    """
+    finished = cuda.xp.zeros((), "uint32")  # blocks that are through with a launch; 0 between two launches
+    return {
+        "softmax": partial(_softmax, cuda, plain, "softmax"),
+        "log_softmax": partial(_softmax, cuda, plain, "log_softmax"),
+        "softmax_cross_entropy": partial(_softmax_cross_entropy, cuda, plain, strays, finished),
+    }
+
+
+def _softmax(cuda: Module, plain: Mapping[str, Kernel], name: str, x: Array, dim: int, out: Array = None) -> Array:
+    """e^x / Σ e^x along a dimension, or its logarithm."""
+    xp, dtype = cuda.xp, dtype_name(x.dtype)
+    dim = dim + x.ndim if dim < 0 else dim
+    if dtype not in FLOATS or not x.size or not 0 <= dim < x.ndim:
+        return plain[name](x, dim, out=out)
+    made = xp.empty(x.shape, x.dtype) if out is None or out.dtype != x.dtype or lines(out, dim) is None else out
+    x = xp.ascontiguousarray(x) if lines(x, dim) is None else x
+    length, (before, after) = x.shape[dim], sides(x.shape, dim)
+    threads, block = (1, 128) if after >= SIDE_BY_SIDE and length <= SHORT else team(length)
+    strides = [np.int64(stride) for a in (x, made) for stride in lines(a, dim) or ()]
+    cuda.kernel(FILE, "softmax", T=dtype, I="int64")(
+        blocks(before * after, block // threads), block, x, made, np.int64(before * after), np.int32(length),
+        np.int64(after), *strides, np.int32(threads), np.int32(name == "log_softmax"),
+    )  # fmt: skip
+    return given(xp, made, out)
+
+
+def _softmax_cross_entropy(
+    cuda: Module, plain: Mapping[str, Kernel], strays: Array, finished: Array, x: Array, target: Array,
+    mean: bool = False, out: Any = None,
+) -> Any:  # fmt: skip
+    """-log softmax(x)[target] for each row, or the mean of these; and the slope, softmax(x) - one-hot(target)."""
+    xp, dtype, kind = cuda.xp, dtype_name(x.dtype), dtype_name(target.dtype)
+    losses, slope = out or (None, None)
+    fits = dtype in FLOATS and kind in NAMES and kind not in ("bool", *FLOATS) and x.ndim == 2 and x.size
+    if not fits or target.shape != x.shape[:1]:
+        return plain["softmax_cross_entropy"](x, target, mean, out=out)
+    rows, classes = x.shape
+    result = place(xp, losses, () if mean else (rows,), x.dtype)
+    made_slope = slope if slope is not None and slope.dtype == x.dtype else xp.empty_like(x)
+    threads, block = team(classes)
+    grid = blocks(rows, block // threads, MOST_SUMS if mean else 1 << 16)
+    sums = xp.empty(grid, "float64" if dtype == "float64" else "float32") if mean else None
+    strides = [np.int64(stride // a.itemsize) for a in (x, made_slope) for stride in a.strides]
+    cuda.kernel(FILE, "softmax_cross_entropy", T=dtype, I=kind)(
+        grid, block, x, xp.ascontiguousarray(target), None if mean else result, result if mean else None, made_slope, sums,
+        finished, strays, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
+    )  # fmt: skip
+    return given(xp, result, losses), given(xp, made_slope, slope)
