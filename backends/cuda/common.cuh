@@ -4,8 +4,8 @@
 // kinds of half. `I` is an integer type, of classes or rows.
 
 #ifndef CUDA_ON_CPU
-#define DYNAMIC_SHARED(type, name)                     \
-    extern __shared__ unsigned char dynamic_shared[];  \
+#define DYNAMIC_SHARED(type, name)                                   \
+    extern __shared__ __align__(16) unsigned char dynamic_shared[];  \
     type* name = (type*)dynamic_shared
 
 __device__ __forceinline__ float half_to_float(unsigned short bits) {
@@ -94,3 +94,20 @@ __device__ __forceinline__ bool last_to_come(unsigned* come) {
     __syncthreads();
     return last;
 }
+
+// A number to divide by without a division: x / d is x * magic >> shift, for x below 2^31. The host packs d and magic
+// into one number (module.py, divisor); `Divisor::of` finds them here, for those who divide often enough.
+struct Divisor {
+    unsigned d, magic;
+    int shift;
+    __device__ __forceinline__ Divisor(unsigned long long packed)
+        : d((unsigned)packed), magic((unsigned)(packed >> 32)), shift(63 - __clz((int)(d - 1))) {}
+    static __device__ __forceinline__ Divisor of(int d) {
+        Divisor known((unsigned long long)d);
+        known.magic = (unsigned)(((1ull << known.shift) + d - 1) / d);
+        return known;
+    }
+    __device__ __forceinline__ int over(int x) const {
+        return (int)((unsigned long long)(unsigned)x * magic >> shift);
+    }
+};

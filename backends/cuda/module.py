@@ -4,7 +4,7 @@ A kernel's pointer parameters take arrays, or None; its numbers take ``np.int32`
 ``np.float64``, as the source declares them. Strides are the kernel's own business: an array is its first element.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ def source(file: str) -> str:
     return (HERE / "common.cuh").read_text() + (HERE / file).read_text()
 
 
-def defined(types: dict[str, str]) -> str:
-    """The lines that settle types, ``T="float32"``."""
-    return "".join(f"#define {letter} {NAMES[name]}\n" for letter, name in types.items())
+def defined(types: Mapping[str, str | int]) -> str:
+    """The lines that settle types, ``T="float32"``, and sizes that must be known beforehand, ``TALL=8``."""
+    each = {letter: name if isinstance(name, int) else NAMES[name] for letter, name in types.items()}
+    return "".join(f"#define {letter} {name}\n" for letter, name in each.items())
 
 
 class Module:
@@ -41,14 +42,14 @@ class Module:
         self.xp = xp
         self._kernels: dict[Any, Launch] = {}
 
-    def kernel(self, file: str, name: str, shared: int = 0, **types: str) -> Launch:
+    def kernel(self, file: str, name: str, shared: int = 0, **types: str | int) -> Launch:
         """A kernel of a source file, as a function of grid, block and arguments.
 
         Args:
             file: ``dense.cu``, beside this file.
             name: the kernel's, in the source.
             shared: bytes of dynamic shared memory that it is launched with.
-            types: the element types that the source leaves open: ``T="float32", I="int64"``.
+            types: the element types that the source leaves open, ``T="float32", I="int64"``, and sizes, ``TALL=8``.
         """
         key = file, name, shared, *types.items()
         if key not in self._kernels:
@@ -73,6 +74,12 @@ class Module:
 def blocks(count: int, block: int = 256, most: int = 1 << 16) -> int:
     """How many blocks of threads cover so many elements; a kernel goes round again where they are too many."""
     return min(-(-count // block), most)
+
+
+def divisor(n: int) -> np.uint64:
+    """A number below 2**31 to divide by, as ``Divisor`` in common.cuh takes it: itself, and its multiplier above."""
+    shift = 31 + (n - 1).bit_length()
+    return np.uint64(n | -(-(1 << shift) // n) << 32)
 
 
 def warps(length: int, most: int = 1024) -> int:

@@ -212,6 +212,7 @@ inline float __uint_as_float(unsigned bits) { float x; __builtin_memcpy(&x, &bit
 inline float __int_as_float(int bits) { float x; __builtin_memcpy(&x, &bits, 4); return x; }
 inline unsigned __float_as_uint(float x) { unsigned bits; __builtin_memcpy(&bits, &x, 4); return bits; }
 inline double __longlong_as_double(long long bits) { double x; __builtin_memcpy(&x, &bits, 8); return x; }
+inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
 
 #define ONE(name) inline float name##f(float x) { return __builtin_##name##f(x); } \
