@@ -55,11 +55,14 @@ def dtype_of(code):
 
 
 class Function:
-    """A function of the library: called with Python numbers, which must fit what the header declares."""
+    """A function of the library: called with Python numbers, which must fit what the header declares.
+
+    ``calls`` counts; ``fails`` is a status that is returned instead of doing anything.
+    """
 
     def __init__(self, name, body):
         self.name, self.body = name, body
-        self.argtypes, self.restype, self.calls = None, ctypes.c_int, 0
+        self.argtypes, self.restype, self.calls, self.fails = None, ctypes.c_int, 0, 0
 
     def __call__(self, *given):
         wanted = [KINDS[word] for word in DECLARED[self.name].split()]
@@ -67,7 +70,7 @@ class Function:
         assert self.restype is (ctypes.c_char_p if self.name == "cublasGetStatusName" else ctypes.c_int)
         assert len(given) == len(wanted), f"{self.name} takes {len(wanted)} arguments, got {len(given)}"
         self.calls += 1
-        return self.body(*[self._passed(x, kind) for x, kind in zip(given, wanted)])
+        return self.fails or self.body(*[self._passed(x, kind) for x, kind in zip(given, wanted)])
 
     def _passed(self, x, kind):
         x = x.value if isinstance(x, ctypes.c_void_p) else x
@@ -85,10 +88,10 @@ class Handle:
 
 
 class StrictCublas:
-    """The library; ``handles`` are those that were made, ``fail`` a status that every product returns."""
+    """The library; ``handles`` are those that were made."""
 
     def __init__(self):
-        self.handles, self.fail = {}, 0
+        self.handles = {}
         for name in DECLARED:
             body = getattr(self, "_" + name.removeprefix("cublas").removesuffix("_v2"))
             setattr(self, name, Function(name, body))
@@ -97,8 +100,6 @@ class StrictCublas:
 
     def _Create(self, place):
         strict_cuda.refuse_in_capture("cublasCreate")
-        if self.fail:
-            return self.fail
         key = 0x1000 * (len(self.handles) + 1)
         self.handles[key] = Handle()
         ctypes.c_void_p.from_address(place).value = key
@@ -151,8 +152,6 @@ class StrictCublas:
         kind, types = COMPUTE[compute]
         if a[1] != b[1] or (a[1], c[1]) not in types:
             return NOT_SUPPORTED
-        if self.fail:
-            return self.fail
         # A result that is written twice, by two products of the batch, is nobody's.
         assert count == 1 or abs(c[3]) >= lds[2] * (n - 1) + m or abs(c[3]) + m <= lds[2], "results overlap"
         scalars = [kind.from_address(address).value for address in scalars]
