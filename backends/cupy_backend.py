@@ -8,13 +8,16 @@
   ``scatter_add`` mirrors an indexing that has been counted.
 - ``shares_memory`` compares address ranges, which the host knows; CuPy's exact answer would be computed on the device.
 - NumPy arrays among device arrays are refused by CuPy and, with a better message, by Tensor. So they come in through
-  ``array`` and ``load``, converted to their final type on the host and row by row, and leave through ``numpy``.
+  ``array`` and ``load``, converted to their final type on the host and row by row, and leave through ``numpy``, both by
+  way of pinned memory (``cuda/staging.py``).
 
 CuPy is imported when the backend is made, not before.
 """
 
 import importlib
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -22,23 +25,23 @@ import numpy as np
 
 from tinynet.backend import Array, Backend
 from tinynet.backends.cuda.blas import Blas
+from tinynet.backends.cuda.fusion import in_chains
+from tinynet.backends.cuda.graph import captured
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.cuda.products import Products
-from tinynet.backends.kernels import dense, plain, table
-from tinynet.backends.kernels import embedding as lookup
-from tinynet.errors import ArgumentError, BackendError, BackendUnavailable, TypeMismatch
-from tinynet.modes import mode
-from tinynet.primitives import ARRAY
 from tinynet.backends.cuda.room import is_full, memory, no_room, set_limit
 from tinynet.backends.cuda.staging import staging
 from tinynet.backends.halves import AS_THEY_LIE, Halves
+from tinynet.backends.kernels import dense, plain, table
+from tinynet.backends.kernels import embedding as lookup
+from tinynet.errors import ArgumentError, BackendUnavailable, TypeMismatch
+from tinynet.memory import Memory
+from tinynet.modes import mode
+from tinynet.primitives import ARRAY
+from tinynet.program import Call, Program
 
 INSTALL = "pip install 'tinynet-engine[cuda13]', or [cuda12] for a driver that knows CUDA 12 only"
 TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] extra: {INSTALL}."
-
-
-class DeviceMemoryError(BackendError, MemoryError):
-    """The GPU has no room for an array."""
 
 
 def count_strays(xp: Any, strays: Array, index: Array, least: int, size: int) -> None:
@@ -79,6 +82,10 @@ def embedding(
     return lookup.embedding(xp, weight, index, padding_idx, layer, out=out)
 
 
+THEMES: tuple[Any, ...] = ()
+"""The files of kernels of our own: each hands over a table of those that it does better."""
+
+
 class CupyBackend(Backend):
     """Arrays in a GPU's memory.
 
@@ -92,6 +99,8 @@ class CupyBackend(Backend):
 
     name = "cupy"
     is_host = False
+    overlays = True
+    themes = THEMES
 
     def __init__(self, xp: Any = None, cublas: Any = None) -> None:
         self.xp = _import_cupy() if xp is None else xp
@@ -99,6 +108,7 @@ class CupyBackend(Backend):
         self._cublas = cublas
         self._probe()
         self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
+        self._staging = staging(self.xp)
         self._askers: set[str] = set()  # the layers that looked something up
         self.array_type = self.xp.ndarray
         self.kernels = table(self.xp) | {
@@ -107,6 +117,9 @@ class CupyBackend(Backend):
             "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
             "embedding": partial(embedding, self.xp, self._strays, self._askers),
         }
+        for theme in self.themes:
+            self.kernels = self.kernels | theme.kernels(self.module, self.kernels)
+        self.halves = Halves(("bfloat16",), AS_THEY_LIE | self.products.kernels().keys())
         super().__init__()
 
     # --- can it run here? ---------------------------------------------------------------------------------------------
@@ -117,9 +130,6 @@ class CupyBackend(Backend):
         for tried, attempt, fix in (
             ("find a GPU", self._find_gpu, self._driver_fix),
             ("make an array on it", lambda: xp.zeros((2, 2), "float32"), self._driver_fix),
-        for theme in self.themes:
-            self.kernels = self.kernels | theme.kernels(self.module, self.kernels)
-        self.halves = Halves(("bfloat16",), AS_THEY_LIE | self.products.kernels().keys())
             ("compile a kernel", self.compile, lambda: TOOLKIT),
             ("multiply two matrices", self._multiply, lambda: TOOLKIT),
         ):
@@ -165,15 +175,52 @@ class CupyBackend(Backend):
         """
         try:
             return super().launch(name, *inputs, out=out, **params)
-        except MemoryError as error:
+        except Exception as error:
+            if not is_full(error):
+                raise
             shapes = ", ".join(str(getattr(x, "shape", x)) for x in inputs)
-            raise self._no_room(f"{name}({shapes})", error) from error
+            raise no_room(self.xp, self.name, f"{name}({shapes})", error) from error
 
-    def _no_room(self, wanted: str, error: MemoryError) -> DeviceMemoryError:
-        return DeviceMemoryError(
-            f"backend {self.name!r} has no room for {wanted}: {error} Use smaller batches or dtype float32, drop "
-            "arrays that are no longer needed, or see with nvidia-smi who else holds the GPU's memory."
-        )
+    # --- memory -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _making(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Whatever says in here that the card is full says it as a DeviceMemoryError."""
+        try:
+            yield
+        except Exception as error:
+            if not is_full(error):
+                raise
+            raise no_room(self.xp, self.name, f"an array of shape {shape}", error) from error
+
+    def memory(self) -> Memory:
+        return memory(self.xp)
+
+    def set_memory_limit(self, limit: str | float | None) -> None:
+        set_limit(self.xp, limit)
+
+    def tidy(self) -> None:
+        self.xp.get_default_memory_pool().free_all_blocks()
+
+    # --- replaying ----------------------------------------------------------------------------------------------------
+
+    def joined(self, program: Program) -> list[Call]:
+        """The calls, operations of single elements joined into chains."""
+        return in_chains(program, self.module)
+
+    def ready(self, program: Program) -> list[Callable[[], Any]]:
+        """The step as CUDA graphs, and what cannot be in one between them; ``program.way`` says how many."""
+        calls = [call for call in program.calls if not call.is_view]
+        replay = captured(self.xp, [partial(call.kernel, *call.inputs, out=call.out, **call.params) for call in calls])
+        between = "".join(f", {calls[i].name} between them ({why})" for i, why in replay.between.items())
+        program.way = f"replayed as {replay.graphs} CUDA graph{'s' * (replay.graphs != 1)}{between}"
+        return replay.runs
+
+    def overlay(self, arrays: list[Array]) -> list[Array]:
+        """New arrays like these that all begin in one place."""
+        room = self.xp.empty(max(a.nbytes for a in arrays), "uint8")
+        as_strided = self.xp.lib.stride_tricks.as_strided
+        return [as_strided(room[: a.nbytes].view(a.dtype), a.shape, a.strides) for a in arrays]
 
     # --- in and out ---------------------------------------------------------------------------------------------------
 
@@ -183,10 +230,10 @@ class CupyBackend(Backend):
             raise TypeMismatch(
                 f"backend {self.name!r} holds numbers, got objects: {data!r:.60}. Values live on 'scalar'."
             )
-        try:
-            return self.xp.array(np.asarray(data, dtype, order="C"))
-        except MemoryError as error:
-            raise self._no_room(f"an array of shape {data.shape}", error) from error
+        with self._making(data.shape):
+            out = self.xp.empty(data.shape, np.dtype(dtype or data.dtype).newbyteorder("="))
+        self._staging.put(data, out)
+        return out
 
     def numpy(self, array: Array) -> np.ndarray[Any, Any]:
         """A NumPy array with the array's numbers; it waits for the GPU to finish.
@@ -194,7 +241,8 @@ class CupyBackend(Backend):
         Raises:
             ArgumentError: since numbers were last read, an index lay outside its dimension.
         """
-        if strays := int(self._strays):
+        strays, numbers = self._staging.fetch(self._strays, array)
+        if strays:
             self._strays.fill(0)
             asked = f" Tables were looked up by {', '.join(sorted(self._askers))}." if self._askers else ""
             raise ArgumentError(
@@ -202,19 +250,17 @@ class CupyBackend(Backend):
                 f"outside their dimension.{asked} The GPU took other elements instead, so what was computed since is "
                 "wrong. Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
             )
-        return self.xp.asnumpy(array)
+        return numbers
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:
         """A new array filled with one number."""
-        try:
+        with self._making(shape):
             return self.xp.full(shape, value, dtype)
-        except MemoryError as error:
-            raise self._no_room(f"an array of shape {shape}", error) from error
 
     def load(self, data: np.ndarray[Any, Any], out: Array) -> None:
         """Overwrite ``out`` with the elements of a NumPy array."""
         if out.flags.c_contiguous and mode.recorder is None:
-            out.set(np.asarray(data, self.dtype(out), order="C"))  # without a second array on the GPU
+            self._staging.put(data, out)  # without a second array on the GPU
         else:
             super().load(data, out)
 

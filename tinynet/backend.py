@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet.dtypes import dtype_name, met
 from tinynet.errors import KernelMissing
+from tinynet.memory import HasMemory
 from tinynet.modes import mode
 from tinynet.replaying import Replaying
 
@@ -44,9 +45,9 @@ names the operation and the shapes.
 """
 
 
-class Backend(Replaying, ABC):
+class Backend(Replaying, HasMemory, ABC):
     """An array library at work. A new one fills in this class and names itself in the entry-point group
-    ``tinynet.backends`` (CONTRIBUTING.md shows the twenty lines it takes). For replays: ``replaying.py``.
+    ``tinynet.backends`` (CONTRIBUTING.md shows the lines it takes). For replays: ``replaying.py``, ``memory.py``.
 
     Attributes:
         name: how it is chosen: ``model.to(name)``.

@@ -10,6 +10,7 @@
     ├── BackendError          anything about an engine                (also a RuntimeError)
     │   ├── BackendUnavailable    it cannot run here: the reason and the fix
     │   ├── BackendMismatch       arrays of two backends met in one operation
+    │   ├── DeviceMemoryError     a device has no room               (also a MemoryError)
     │   └── KernelMissing         the backend lacks a required kernel
     ├── CaptureError          a step that cannot be recorded and replayed (also a RuntimeError)
     └── FileError             a file that is missing, damaged or of another kind (also an OSError)
@@ -61,6 +62,10 @@ class BackendUnavailable(BackendError):
 
 class BackendMismatch(BackendError):
     """Arrays of two backends met in one operation."""
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """A device has no room for an array."""
 
 
 class KernelMissing(BackendError):
