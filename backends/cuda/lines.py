@@ -1,4 +1,4 @@
-"""How arrays look to kernels that work line by line: where lines begin, how many threads a line gets, and where results go.
+"""How arrays look to kernels that work line by line: where lines lie, how many threads each gets, where results go.
 
 Strides are counted in elements here. A *team* is the threads that share a line: 1 to 32 lanes of a warp, or a block.
 """

@@ -68,7 +68,7 @@ def _softmax_cross_entropy(
     sums = xp.empty(grid, "float64" if dtype == "float64" else "float32") if mean else None
     strides = [np.int64(stride // a.itemsize) for a in (x, made_slope) for stride in a.strides]
     cuda.kernel(FILE, "softmax_cross_entropy", T=dtype, I=kind)(
-        grid, block, x, xp.ascontiguousarray(target), None if mean else result, result if mean else None, made_slope, sums,
-        finished, strays, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
+        grid, block, x, xp.ascontiguousarray(target), None if mean else result, result if mean else None, made_slope,
+        sums, finished, strays, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
     )  # fmt: skip
     return given(xp, result, losses), given(xp, made_slope, slope)
