@@ -95,6 +95,22 @@ def _declared(code):
 
 
 @cache
+def _meeting(code):
+    """The functions in which threads wait for each other, or that call one of these; they need fibers."""
+    code = re.sub(r"__launch_bounds__\([^)]*\)", "", code)
+    starts = [*re.finditer(r"(?:__device__|__global__)[^;{}]*?(\w+)\s*\([^{};]*\)\s*\{", code)]
+    ends = [start.start() for start in starts[1:]] + [len(code)]
+    bodies = {}
+    for start, end in zip(starts, ends):
+        bodies[start[1]] = bodies.get(start[1], "") + code[start.end() : end]
+    meeting, before = {"__syncthreads", "__syncwarp", r"__shfl\w*"}, 0
+    while len(meeting) > before:
+        before = len(meeting)
+        meeting |= {name for name, body in bodies.items() if re.search(rf"\b({'|'.join(meeting)})\b", body)}
+    return meeting
+
+
+@cache
 def _library(code):
     """The source compiled for the CPU, and its kernels' parameter types."""
     if not compilable:
@@ -144,7 +160,7 @@ class RawKernel:
             raise RuntimeError(f"cudaErrorSymbolNotFound: {name}; there are {', '.join(types)}")
         self._library, self._types, self._name = library, types[name], name
         self._call = getattr(library, f"call_{name}")
-        self._barriers = re.search(r"__syncthreads|__syncwarp|__shfl|_joined", code) is not None
+        self._barriers = name in _meeting(code)
         self.max_dynamic_shared_size_bytes = 48 << 10
 
     def __call__(self, grid, block, args, *, shared_mem=0):

@@ -51,12 +51,13 @@ class Network:
         return [None if p.grad is None else p.grad.numpy() for p in self.parameters]
 
 
-def equal(found, expected, what):
-    """Bit for bit."""
+def equal(found, expected, what, backend="numpy"):
+    """Bit for bit; on a GPU, where chains of calls are other kernels, to float32's rounding over a few steps."""
+    rtol = 0 if backend == "numpy" else 1e-5
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         assert (a is None) == (b is None), f"{what} {i}: {a} and {b}"
         if a is not None:
-            np.testing.assert_array_equal(a, b, strict=True, err_msg=f"{what} {i}")
+            np.testing.assert_allclose(a, b, rtol, rtol / 10, strict=True, err_msg=f"{what} {i}")
 
 
 def train(network, step, batches=BATCHES):
@@ -70,13 +71,13 @@ def train(network, step, batches=BATCHES):
 @pytest.mark.tiny
 @on_array_backends
 @pytest.mark.parametrize("flat", [False, True], ids=["parameters alone", "in a flat array"])
-def test_replay_is_bit_for_bit_what_eager_does(flat, backend):
+def test_replay_is_what_eager_does(flat, backend):
     eager, captured = Network(backend, flat), Network(backend, flat)
     step = capture(captured.step)
     for i, (a, b) in enumerate(zip(train(captured, step), train(eager, eager.step))):
-        equal(a, b, f"step {i}, output")
-    equal(captured.numbers(), eager.numbers(), "parameter")
-    equal(captured.gradients(), eager.gradients(), "gradient of parameter")
+        equal(a, b, f"step {i}, output", backend)
+    equal(captured.numbers(), eager.numbers(), "parameter", backend)
+    equal(captured.gradients(), eager.gradients(), "gradient of parameter", backend)
     assert not np.array_equal(captured.numbers()[0], STARTS[0]), "something was learned"
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Range = tuple[int, int]  # the addresses between which an array lies
 Touched = tuple[Range, Any]  # and its place in the space, where there is one
 MOST = 24  # arrays of a chain: a kernel takes 4 KB of parameters, and a thread has only so many registers
+REACH = 48  # how many launches back a chain is looked for
+CHEAP = frozenset("add sub mul div neg copy cast".split())  # what every thread may as well do for itself
 COUNTS_ON = {"uniform"}  # what also writes to what it is given
 
 
@@ -175,18 +177,21 @@ def _apart(reads: list[Touched], writes: list[Touched]) -> bool:
 
 
 def _found(entries: list[Any], link: _Link, array_type: type) -> _Group | None:
-    """The last chain that a link can join, if nothing after it is in the way."""
-    for entry in reversed(entries):
-        if isinstance(entry, _Group):
-            if _fits(entry, link):
-                return entry
-            reads, writes = entry.reads, entry.writes
-        elif entry.is_view:
+    """The last chain that a link can join: where it stands, or at the end, if nothing between is in the way."""
+    between: list[tuple[list[Touched], list[Touched]]] = []
+    for place in range(len(entries) - 1, max(-1, len(entries) - REACH), -1):
+        entry = entries[place]
+        if not isinstance(entry, _Group):
+            if not entry.is_view:
+                between.append(_touched(entry, array_type))
             continue
-        else:
-            reads, writes = _touched(entry, array_type)
-        if not _passes(link, reads, writes):
-            return None
+        if _fits(entry, link):
+            if all(_passes(link, *touched) for touched in between):
+                return entry
+            if all(_passes(entry, *touched) for touched in between):
+                entries.append(entries.pop(place))
+                return entry
+        between.append((entry.reads, entry.writes))
     return None
 
 
@@ -196,8 +201,8 @@ def _touched(call: "Call", array_type: type) -> tuple[list[Touched], list[Touche
     return arrays, [(_range(x), None) for x in call.outs] + (arrays if call.name in COUNTS_ON else [])
 
 
-def _passes(link: _Link, reads: list[Touched], writes: list[Touched]) -> bool:
-    """Whether a link may as well be done before what reads and writes these."""
+def _passes(link: "_Link | _Group", reads: list[Touched], writes: list[Touched]) -> bool:
+    """Whether a link or a chain may as well be done on the other side of what reads and writes these."""
     late = any(_meet(here, there) for here, _ in link.reads for there, _ in writes)
     return not late and not any(_meet(here, there) for here, _ in link.writes for there, _ in (*reads, *writes))
 
@@ -208,8 +213,8 @@ def _fits(group: _Group, link: _Link) -> bool:
     shape, alone = whole.shape, len({link.single for link in whole.links}) == 1
     for other in whole.links:
         if other.single:
-            if other.in_place and not alone:
-                return False  # a number that every thread would count on
+            if not alone and (other.in_place or other.step.name not in CHEAP):
+                return False  # a number that every thread would count on, or takes long over
         elif other.shape != shape and not (other.flat and prod(other.shape) == prod(shape)):
             return False
     before, after = _Group([_spread(other, shape) for other in group.links]), _spread(link, shape)
