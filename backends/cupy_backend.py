@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
+from tinynet.backends.cuda import reduce
 from tinynet.backends.cuda.blas import Blas
 from tinynet.backends.cuda.fusion import in_chains
 from tinynet.backends.cuda.graph import captured
@@ -82,7 +83,7 @@ def embedding(
     return lookup.embedding(xp, weight, index, padding_idx, layer, out=out)
 
 
-THEMES: tuple[Any, ...] = ()
+THEMES: tuple[Any, ...] = (reduce,)
 """The files of kernels of our own: each hands over a table of those that it does better."""
 
 
