@@ -5,6 +5,7 @@ A request and its answer are a line each. Standard library only until the librar
 
 import importlib
 import json
+import math
 import os
 import signal
 import statistics
@@ -26,12 +27,14 @@ class Child:
     step: Step
     base: float | None
 
-    def imports(self, contender: str) -> dict[str, Any]:
+    def imports(self, contender: str, precision: str = "float32") -> dict[str, Any]:
         """Import the library and let it take a tiny step; the memory of a workload counts from here on."""
         home, _, self.function = BY_NAME[contender].home.partition(":")
         began = time.perf_counter()
         self.module = importlib.import_module(home)
         took = time.perf_counter() - began
+        if BY_NAME[contender].device == "gpu":
+            self.module.use_precision(precision)
         self.module.touch()
         self.read = importlib.import_module("tinynet.bench.workloads").read  # which loads NumPy, if nothing else has
         self.base = memory.resident()
@@ -43,7 +46,11 @@ class Child:
         if made is None:
             return {"has": False}
         self.step = made
-        first = self._time(1)
+        began = time.perf_counter()
+        loss = made.run()
+        made.wait()
+        first = time.perf_counter() - began
+        loss = _number(loss)  # before the next step writes over it
         taken: list[float] = []
         end = time.perf_counter() + warm_up
         while len(taken) < 3 or time.perf_counter() < end:
@@ -51,16 +58,30 @@ class Child:
             if taken[-1] > SLOW:
                 break
         usual = statistics.median(taken[-9:])
-        return {"has": True, "first_call_s": first, "step_s": usual, "note": self.step.note()}
+        return {
+            "has": True,
+            "first_call_s": first,
+            "first_loss": loss,
+            "step_s": usual,
+            "note": self.step.note(),
+        }
 
     def turn(self, repeats: int, ahead: int) -> dict[str, Any]:
-        """Seconds a step, over some of them; the steps ahead wake threads and caches and are not counted."""
-        for _ in range(ahead):
-            self.step.run()
+        """Seconds a step, over some of them; the steps ahead wake threads and caches and are not counted.
+
+        A device is waited for once, after the last of them, as in a training loop that reads its loss now and then.
+        """
+        self._time(ahead)
         return {"seconds": self._time(repeats) / repeats}
 
+    def alone(self, repeats: int) -> dict[str, Any]:
+        """Seconds of a step whose end is waited for before the next begins: the median of some."""
+        return {"alone_s": statistics.median(self._time(1) for _ in range(repeats))}
+
     def memory(self, repeats: int) -> dict[str, Any]:
-        """Megabytes that some steps need at most, above what the library alone held."""
+        """Megabytes that some steps need at most, above what the library alone held: of the device, or of the host."""
+        if self.step.memory:
+            return {"memory_mb": self.step.memory()}
         reset = memory.forget()
         self._time(repeats)
         peak = memory.peak()
@@ -73,7 +94,14 @@ class Child:
         began = time.perf_counter()
         for _ in range(repeats):
             run()
+        self.step.wait()
         return time.perf_counter() - began
+
+
+def _number(loss: Any) -> float | None:
+    """A loss as JSON can hold it; None where it is no finite number."""
+    loss = loss.item() if hasattr(loss, "item") else loss
+    return float(loss) if isinstance(loss, int | float) and math.isfinite(loss) else None
 
 
 def _said(error: Exception) -> str:

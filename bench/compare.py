@@ -83,13 +83,16 @@ def _words(key: str, x: Any) -> None:
 
 
 def moves(old: dict[str, Any], new: dict[str, Any]) -> list[Move]:
-    """Every contender on every workload that both runs measured, the same network and batch under the same name.
+    """Every contender on every workload that both runs measured, the same network and batch under the same name; none
+    where the two multiplied in different precisions.
 
     A machine that is busier, or warmer, slows everyone. So the peers, if all versions but tinynet's are the same, tell
     how much slower it was as a whole, workload by workload, and the new figures are divided by that. One has moved when
     the ranges between its lower and upper quartiles do not overlap then, and its median differs by more than 5 %. Where
     the peers differ by more than a quarter, nothing has: the machine was busy with something else.
     """
+    if old.get("precision", "float32") != new.get("precision", "float32"):
+        return []
     peers = {c["name"] for c in new["contenders"] if c["role"] == "peer"} if _same_libraries(old, new) else set()
     before = {_same(part): part["results"] for part in old["workloads"]}
     found = []
@@ -123,7 +126,13 @@ def _same_libraries(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 def other_machine(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs between two machines, a line each; of runs on two of them nothing is compared."""
-    return [f"{key.replace('_', ' ')}: {old[key]} before, {new[key]} now" for key in SAME if old[key] != new[key]]
+    before, now = ({key: machine[key] for key in SAME} | {"GPU": _card(machine)} for machine in (old, new))
+    return [f"{key.replace('_', ' ')}: {before[key]} before, {now[key]} now" for key in now if before[key] != now[key]]
+
+
+def _card(machine: dict[str, Any]) -> str:
+    card = machine.get("gpu")
+    return card.get("name") or "a GPU" if isinstance(card, dict) else "none"
 
 
 def not_compared(lines: list[str]) -> str:
@@ -163,6 +172,6 @@ def comparison(old: dict[str, Any], new: dict[str, Any]) -> str:
     lines.append(
         f"  {still} of {len(found)} figures did not move beyond noise (quartiles apart, and more than {LEAST:.0%})."
         if found
-        else "  no contender was measured on the same workload (name, network and batch) in both."
+        else "  no contender was measured on the same workload (name, network, batch and precision) in both."
     )
     return "\n".join(lines)

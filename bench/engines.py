@@ -1,4 +1,4 @@
-"""tinynet's own ways to take a training step: recorded on NumPy, eager, on Values, on a GPU; and the floor."""
+"""tinynet's own ways to take a training step on the CPU: recorded on NumPy, eager, on Values; and the floor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,16 +40,16 @@ class _Cost(nn.Loss):
 
 def numpy(workload: Workload) -> Step:
     """The step as a Trainer takes it: recorded, replayed, in as many threads as trying shows to be best."""
-    model, _, given = _parts(workload, "numpy")
+    model, _, given = parts(workload, "numpy")
     optimizer = optim.SGD(lr=workload.learning_rate, weight_decay=workload.weight_decay)
     trainer = tn.Trainer(model, _Cost(workload), optimizer)
-    return Step(lambda: trainer.train_on_batch(*given), lambda: _weights(model), lambda: trainer.steps.words)
+    return Step(lambda: trainer.train_on_batch(*given), lambda: weights_of(model), lambda: trainer.steps.words)
 
 
 def numpy_eager(workload: Workload) -> Step:
     """The step operation by operation."""
-    model, step, given = _parts(workload, "numpy")
-    return Step(lambda: step(*given), lambda: _weights(model))
+    model, step, given = parts(workload, "numpy")
+    return Step(lambda: step(*given), lambda: weights_of(model))
 
 
 def scalar(workload: Workload) -> Step:
@@ -62,14 +62,8 @@ def scalar(workload: Workload) -> Step:
     expected = workload.flop / 3 * NODE
     if expected > BEARABLE:
         raise ArgumentError(f"left out: on Values a step of {workload.name} would take about {expected:.0f} s.")
-    model, step, given = _parts(workload, "scalar")
-    return Step(lambda: step(*given), lambda: _weights(model))
-
-
-def cupy(workload: Workload) -> Step:
-    """The step recorded and replayed on a GPU; reading the loss waits for it."""
-    taken = _recorded(workload, "cupy")
-    return taken._replace(run=lambda: taken.run().item(), note=lambda: f"{taken.note()}; memory is the host's")
+    model, step, given = parts(workload, "scalar")
+    return Step(lambda: step(*given), lambda: weights_of(model))
 
 
 def floor(workload: Workload) -> Step | None:
@@ -81,15 +75,7 @@ def floor(workload: Workload) -> Step | None:
     return None if step is None else Step(lambda: step(x, y), lambda: step.weights)
 
 
-def _recorded(workload: Workload, backend: str) -> Step:
-    model, step, given = _parts(workload, backend)
-    recorded = tn.capture(step)
-    return Step(
-        lambda: recorded(*given), lambda: _weights(model), lambda: f"{len(recorded.program or [])} calls a step"
-    )
-
-
-def _parts(workload: Workload, backend: str) -> tuple[Any, Callable[..., Any], tuple[Tensor, Tensor]]:
+def parts(workload: Workload, backend: str) -> tuple[Any, Callable[..., Any], tuple[Tensor, Tensor]]:
     """The model with the workload's weights, its step, and the batch."""
     model = workload.model(LIBRARY)
     model.load_state_dict(workload.weights())
@@ -98,5 +84,6 @@ def _parts(workload: Workload, backend: str) -> tuple[Any, Callable[..., Any], t
     return model, workload.step(LIBRARY, model), (x, y)
 
 
-def _weights(model: Any) -> dict[str, Any]:
+def weights_of(model: Any) -> dict[str, Any]:
+    """The weights as they stand, by name."""
     return dict(model.state_dict())

@@ -5,8 +5,10 @@ The rate of float32 matrix products is what GFLOP/s of a training step are held 
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import platform
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -15,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from tinynet import __version__
+from tinynet.bench.gemm import best_rate
 from tinynet.bench.process import command
 from tinynet.errors import TinynetError
 from tinynet.registry import backends, get_backend
 
-SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "XLA_FLAGS", "TORCH")  # how variables begin that change a figure
+SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "XLA_", "TORCH", "CUDA_VISIBLE", "CUPY_", "NVIDIA_TF32")  # may change a figure
 SIDE = 1024  # of the two square matrices
+DRIVER = Path("/proc/driver/nvidia/version")
 PACKAGES = (
     "numpy",
     "torch",
@@ -30,6 +34,11 @@ PACKAGES = (
     "micrograd",
     "cupy-cuda12x",
     "cupy-cuda13x",
+    "triton",
+    "jax-cuda12-plugin",
+    "jax-cuda13-plugin",
+    "nvidia-cublas",
+    "nvidia-cublas-cu12",
     "threadpoolctl",
 )
 ONE = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
@@ -104,18 +113,55 @@ def _rate_apart(seconds: float, **environment: str) -> float:
 
 
 def _gpu(seconds: float) -> dict[str, Any] | None:
-    """The GPU's name and rate, where the cupy backend can run."""
+    """The card and its rates, where the cupy backend can run; takes two starts of CUDA and at most three seconds."""
     if not backends()["cupy"].usable:
         return None
+    found = card()
+    found["gemm"], each = [], min(seconds, 0.3)
+    for precision in ("float32", "tf32"):
+        code = "from tinynet.bench.gemm import main; main()"
+        given = command(code, CUPY_TF32=str(int(precision == "tf32")))
+        given["args"] += [precision, str(each)]
+        done = subprocess.run(**given, capture_output=True, text=True)
+        if done.returncode:
+            found["gemm_error"] = done.stderr.strip().rpartition("\n")[2]
+        else:
+            found["gemm"] += json.loads(done.stdout.splitlines()[-1])
+    found["gemm_gflops"] = best_rate(found, "float32")
+    return found
+
+
+def card() -> dict[str, Any]:
+    """What CUDA says of the GPU that the cupy backend computes on: name, compute capability, memory and versions."""
     backend: Any = get_backend("cupy")
-    x = backend.array(np.ones((SIDE, SIDE), np.float32))
-    out = backend.full((SIDE, SIDE), 0.0, "float32")
+    runtime = backend.xp.cuda.runtime
+    facts = runtime.getDeviceProperties(backend.xp.cuda.Device().id)
+    name = facts["name"]
+    return {
+        "name": name.decode() if isinstance(name, bytes) else str(name),
+        "compute_capability": f"{facts['major']}.{facts['minor']}",
+        "memory_gb": facts["totalGlobalMem"] / 1e9,
+        "driver": _driver(),
+        "cuda": " ".join(
+            f"{what} {version // 1000}.{version % 1000 // 10}"
+            for what, version in (
+                ("runtime", runtime.runtimeGetVersion()),
+                ("of the driver", runtime.driverGetVersion()),
+            )
+        ),
+    }
 
-    def product() -> None:
-        backend.launch("matmul", x, x, out=out)
-        backend.numpy(out[:1, :1])  # waits
 
-    return {"name": str(getattr(backend, "device_name", "a GPU")), "gemm_gflops": rate(seconds, product)}
+def _driver() -> str:
+    """The version of the NVIDIA driver; empty where neither the kernel nor nvidia-smi tells."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"\b\d+\.\d+(\.\d+)?\b", DRIVER.read_text().partition("\n")[0]):
+            return found[0]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=10)
+        return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else ""
+    return ""
 
 
 def _processor() -> str:

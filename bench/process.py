@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import Any
 
 from tinynet.errors import TinynetError
 
 PATIENCE = 300.0  # seconds; the longest anything is waited for, compilation too
+GLANCE = 0.2  # seconds between two looks at whether the run has been stopped
 
 
 class ContenderError(TinynetError):
@@ -31,6 +33,11 @@ def command(code: str, **environment: str) -> dict[str, Any]:
 class Process:
     """One contender in a process of its own, with its library imported.
 
+    Args:
+        precision: float32, or tf32 for a contender on a GPU.
+        stop: once it is set, nothing is waited for any longer.
+        environment: variables of the process.
+
     Attributes:
         import_s: seconds that the import took.
 
@@ -38,10 +45,13 @@ class Process:
         ContenderError: it could not be imported.
     """
 
-    def __init__(self, contender: str) -> None:
+    def __init__(
+        self, contender: str, precision: str = "float32", stop: threading.Event | None = None, **environment: str
+    ) -> None:
+        self.stop = stop or threading.Event()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
-            **command("from tinynet.bench.child import main; main()"),
+            **command("from tinynet.bench.child import main; main()", **environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -52,7 +62,7 @@ class Process:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         try:
-            self.import_s = float(self.ask("imports", contender=contender)["import_s"])
+            self.import_s = float(self.ask("imports", contender=contender, precision=precision)["import_s"])
         except BaseException:
             self.close()
             raise
@@ -67,9 +77,7 @@ class Process:
         try:
             self.process.stdin.write(json.dumps({"do": what, **details}) + "\n")
             self.process.stdin.flush()
-            line = self.lines.get(timeout=patience)
-        except queue.Empty:
-            raise ContenderError(f"no answer within {patience:.0f} s ({what})") from None
+            line = self._line(what, patience)
         except OSError:
             line = ""
         if not line:
@@ -95,6 +103,15 @@ class Process:
         self.reader.join(timeout=5.0)
         self.process.stdout.close()
         self.errors.close()
+
+    def _line(self, what: str, patience: float) -> str:
+        end = time.monotonic() + patience
+        while not self.stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self.lines.get(timeout=max(min(GLANCE, end - time.monotonic()), 0.0))
+            if time.monotonic() >= end:
+                raise ContenderError(f"no answer within {patience:.0f} s ({what})")
+        raise ContenderError("given up")
 
     def _read(self) -> None:
         assert self.process.stdout

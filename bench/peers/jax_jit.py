@@ -18,8 +18,24 @@ def touch() -> None:
 
 
 def make(workload: Workload) -> Step:
-    """The step; the first call compiles it."""
-    forward = MODELS[workload.family](workload)
+    """The step, which is done when it returns; the first call compiles it."""
+    step = launched(workload)
+
+    def run() -> Any:
+        loss = step.run()
+        step.wait()
+        return loss
+
+    return Step(run, step.weights)
+
+
+def launched(workload: Workload, **choices: Any) -> Step:
+    """The step, which may still be under way when it returns.
+
+    Args:
+        choices: what the family's model leaves open.
+    """
+    forward = MODELS[workload.family](workload, **choices)
     x, y = map(jnp.asarray, workload.given())
     held = {"parameters": {name: jnp.asarray(array) for name, array in workload.weights().items()}}
     rate, decay = workload.learning_rate, workload.weight_decay
@@ -32,10 +48,9 @@ def make(workload: Workload) -> Step:
 
     def run() -> Any:
         held["parameters"], loss = step(held["parameters"], x, y)
-        jax.block_until_ready(held["parameters"])
         return loss
 
-    return Step(run, lambda: dict(held["parameters"]))
+    return Step(run, lambda: dict(held["parameters"]), wait=lambda: jax.block_until_ready(held["parameters"]))
 
 
 def _entropy(logits: Any, y: Any) -> Any:

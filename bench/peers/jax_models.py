@@ -49,8 +49,9 @@ def cnn(workload: Workload) -> Forward:
     return forward
 
 
-def rnn(workload: Workload) -> Forward:
-    """An embedding, a plain recurrent layer, logits at every step; four steps a turn of the loop are the fastest."""
+def rnn(workload: Workload, unroll: int = 4) -> Forward:
+    """An embedding, a plain recurrent layer, logits at every step; four steps a turn of the loop are the fastest on a
+    CPU."""
 
     def forward(p: Any, x: Any) -> Any:
         recurrent = p["layer.weight_hh_l0"].T
@@ -60,13 +61,13 @@ def rnn(workload: Workload) -> Forward:
             h = jnp.tanh(now + h @ recurrent)
             return h, h
 
-        _, states = lax.scan(one, jnp.zeros((x.shape[0], recurrent.shape[0])), driven, unroll=4)
+        _, states = lax.scan(one, jnp.zeros((x.shape[0], recurrent.shape[0])), driven, unroll=unroll)
         return _dense(p, "head", states.swapaxes(0, 1))
 
     return forward
 
 
-def lstm(workload: Workload) -> Forward:
+def lstm(workload: Workload, unroll: int = 1) -> Forward:
     """The same with long short-term memory: gates input, forget, cell, output."""
 
     def forward(p: Any, x: Any) -> Any:
@@ -81,7 +82,7 @@ def lstm(workload: Workload) -> Forward:
             return (h, c), h
 
         start = jnp.zeros((x.shape[0], recurrent.shape[0]))
-        _, states = lax.scan(one, (start, start), driven)
+        _, states = lax.scan(one, (start, start), driven, unroll=unroll)
         return _dense(p, "head", states.swapaxes(0, 1))
 
     return forward
@@ -121,7 +122,7 @@ def names(workload: Workload) -> Forward:
     return forward
 
 
-MODELS: dict[str, Callable[[Workload], Forward]] = {
+MODELS: dict[str, Callable[..., Forward]] = {
     "mlp": mlp, "moons": mlp, "cnn": cnn, "rnn": rnn, "lstm": lstm, "gpt": gpt, "names": names,
 }  # fmt: skip
 

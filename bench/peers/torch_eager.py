@@ -18,15 +18,16 @@ def touch() -> None:
     make(read("mlp-quick")).run()
 
 
-def make(workload: Workload, compiled: Callable[[Any], Any] | None = None) -> Step:
+def make(workload: Workload, compiled: Callable[[Any], Any] | None = None, device: str = "cpu") -> Step:
     """The step; ``compiled`` wraps the function of inputs and answers that gives the loss."""
     model, cost = workload.model(LIBRARY), workload.cost(LIBRARY)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights().items()})
-    x, y = map(torch.from_numpy, workload.given())
+    model.to(device)
+    x, y = (torch.from_numpy(part).to(device) for part in workload.given())
     forward = compiled(lambda x, y: cost(model(x), y)) if compiled else None
     step = workload.step(LIBRARY, model, forward)
     return Step(
         lambda: step(x, y),
-        lambda: {name: tensor.numpy() for name, tensor in model.state_dict().items()},
-        lambda: f"{torch.get_num_threads()} threads",
+        lambda: {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()},
+        lambda: f"{torch.get_num_threads()} threads" if device == "cpu" else "",
     )

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tinynet.bench.report.how import bound, how, products
 from tinynet.bench.report.reading import Measured, Reading, Row, read
 from tinynet.bench.report.units import NONE, duration, figure, milliseconds, percent, times
-from tinynet.bench.report.words import HOW, environment, machine, summary, versions
+from tinynet.bench.report.words import environment, machine, summary, versions
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -18,14 +19,16 @@ def markdown(result: Mapping[str, Any]) -> str:
     blocks = [
         "## A training step of tinynet beside other libraries",
         "  \n".join(filter(None, _made(found))),
-        _safe(summary(found)),
+        safe(summary(found)),
         _table(found),
-        _list("Absent", [f"{_safe(c.name)}: {_safe(c.why_absent)}" for c in found.absent]),
+        _products(found),
+        _list("Absent", [f"{safe(c.name)}: {safe(c.why_absent)}" for c in found.absent]),
         _list(
             "Left out or failed",
-            [f"{_safe(row.name)}, {_safe(n)}: {_safe(e)}" for row in found.rows for n, e in row.errors.items()],
+            [f"{safe(row.name)}, {safe(n)}: {safe(e)}" for row in found.rows for n, e in row.errors.items()],
         ),
-        _list("How to read this", [_safe(line) for line in HOW]),
+        _list("Where matrix products decide", [safe(line) for line in bound(found)]),
+        _list("How to read this", [safe(line) for line in how(found)]),
     ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
@@ -34,10 +37,10 @@ def _made(found: Reading) -> list[str]:
     """Machine, versions, command and date, a line each."""
     when = ", ".join(filter(None, [found.began, f"took {duration(found.seconds)}" if found.seconds else ""]))
     return [
-        f"**Machine**: {_safe(machine(found))}",
-        f"**Versions**: {_safe(versions(found))}",
-        f"**Command**: {_code(environment(found) + found.command)}" if found.command else "",
-        f"**Measured**: {_safe(when)}{' (interrupted: what was measured until then)' * found.interrupted}"
+        f"**Machine**: {safe(machine(found))}",
+        f"**Versions**: {safe(versions(found))}",
+        f"**Command**: {code(environment(found) + found.command)}" if found.command else "",
+        f"**Measured**: {safe(when)}{' (interrupted: what was measured until then)' * found.interrupted}"
         if when
         else "",
     ]
@@ -49,18 +52,23 @@ def _table(found: Reading) -> str:
     pytorch = found.pytorch
     heads = [
         "workload", "best peer / tinynet, ×", "replay / floor, ×", f"{found.ours}, ms (quartiles)",
-        *(f"{_safe(name)}, ms" for name in others + peers), "tinynet, GFLOP/s (share of GEMM, %)",
-        f"memory tinynet / {_safe(pytorch) or 'PyTorch'}, MB",
+        *(f"{safe(name)}, ms" for name in others + peers), "tinynet, GFLOP/s (share of GEMM, %)",
+        f"memory tinynet / {safe(pytorch) or 'PyTorch'}, MB",
     ]  # fmt: skip
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in found.rows:
         ours = row.measured.get(found.ours)
         lines.append([
-            _safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, found.ours),
+            safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, found.ours),
             *(_other(row, name) for name in others + peers), _rate(ours),
             " / ".join(figure(row.value(name, "memory")) for name in (found.ours, pytorch)),
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if found.rows else "No workload was measured."
+
+
+def _products(found: Reading) -> str:
+    """How fast the card multiplies matrices: a line each, for one table would not fit another."""
+    return _list("Matrix products of this card", [safe(line) for line in products(found)])
 
 
 def _time(row: Row, name: str) -> str:
@@ -78,7 +86,7 @@ def _other(row: Row, name: str) -> str:
 def _ratio(row: Row) -> str:
     if row.ratio is None:
         return NONE
-    return f"**{times(row.ratio)}** ({_safe(row.best_peer)})" if row.best_peer else f"**{times(row.ratio)}**"
+    return f"**{times(row.ratio)}** ({safe(row.best_peer)})" if row.best_peer else f"**{times(row.ratio)}**"
 
 
 def _rate(one: Measured | None) -> str:
@@ -91,13 +99,13 @@ def _list(title: str, items: list[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {item}" for item in items)]) if items else ""
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A line of code, whatever backquotes stand in it."""
     line = " ".join(text.split())
     marks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
     return f"{marks}{line}{marks}" if marks == "`" else f"{marks} {line} {marks}"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Text that Markdown, its tables and the HTML that it may carry leave as it is, on one line."""
     return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", " ".join(text.split()))

@@ -16,9 +16,10 @@ from typing import Any
 from tinynet.bench.report import crossings, pictures, tables
 from tinynet.bench.report.answers import gpu_answer
 from tinynet.bench.report.chart import NARROW, both
+from tinynet.bench.report.how import bound, how, products, topics
 from tinynet.bench.report.reading import Reading, positive, read, text
 from tinynet.bench.report.units import NONE, duration, figure, times
-from tinynet.bench.report.words import HOW, blas, environment, gpu, machine, summary, versions
+from tinynet.bench.report.words import blas, environment, gpu, machine, summary, versions
 from tinynet.explain.notation import counted
 
 TITLE = "A training step of tinynet beside other libraries"
@@ -77,7 +78,7 @@ def _when(found: Reading) -> str:
 
 
 def _how(found: Reading) -> str:
-    return _section("What was measured, and how", _list(HOW) + tables.workloads(found))
+    return _section("What was measured, and how", _list(how(found)) + tables.workloads(found))
 
 
 def _ratios(found: Reading) -> str:
@@ -103,19 +104,22 @@ def _rates(found: Reading) -> str:
     listed = tables.rates(found)
     if not listed:
         return ""
-    rates = " and ".join(f"{figure(rate)} GFLOP/s on {name}" for name, rate in found.gemm.items())
-    gemm = f" This machine multiplies matrices at {rates}." if rates else ""
+    sizes = "of {}" if found.on_gpu else "on {}"
+    rates = " and ".join(f"{figure(rate)} GFLOP/s {sizes.format(name)}" for name, rate in found.gemm.items())
+    gemm = f" This {'card' if found.on_gpu else 'machine'} multiplies matrices at {rates}." if rates else ""
     words = (
         "<p>How much arithmetic a second a step does, in GFLOP/s: thousand million floating-point operations of its "
         f"matrix products a second.{escape(gemm)} Small networks are far below that rate because their steps are made "
         "of many small operations, whose calls cost more than their arithmetic.</p>"
     )
-    return _section("Arithmetic", words + _figure(drawn) + listed)
+    near = bound(found)
+    decided = f"<p>Where matrix products decide the time of a step:</p>{_list(near)}" if near else ""
+    return _section("Arithmetic", words + _figure(drawn) + decided + listed)
 
 
 def _memory(found: Reading) -> str:
     listed = tables.memory(found)
-    return _section("Memory", f"<p>{escape(HOW[-1])}</p>{listed}") if listed else ""
+    return _section("Memory", f"<p>{escape(topics(found)['memory'])}</p>{listed}") if listed else ""
 
 
 def _starts(found: Reading) -> str:
@@ -176,6 +180,7 @@ def _made(found: Reading) -> str:
         ("matrix products by", blas(found)),
         *((f"GEMM, {name}", f"{figure(rate)} GFLOP/s") for name, rate in found.gemm.items()),
         ("GPU", gpu(found).removeprefix("GPU: ")),
+        *(("GEMM of the GPU", line) for line in products(found)),
         ("versions", versions(found)),
         ("command", environment(found) + found.command if found.command else ""),
         ("began", found.began),

@@ -16,18 +16,20 @@ from tinynet.bench.report.units import NONE
 
 @dataclass(frozen=True)
 class Contender:
-    """Who was to run: its name, what it is in a line, and why it was absent, if it was."""
+    """Who was to run: its name, what it is in a line, where it computes, and why it was absent, if it was."""
 
     name: str
     role: str
     what: str
     present: bool
     why_absent: str
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A contender's step of a workload: seconds, MB, GFLOP/s; ``low`` and ``high`` are the quartiles of the rounds."""
+    """A contender's step of a workload: seconds, MB, GFLOP/s; ``low`` and ``high`` are the quartiles of the rounds,
+    ``alone`` the time of a step whose end is waited for."""
 
     median: float
     low: float
@@ -39,6 +41,7 @@ class Measured:
     memory: float | None
     gflops: float | None
     share: float | None
+    alone: float | None
     note: str
 
     @property
@@ -101,11 +104,22 @@ class Reading:
     interrupted: bool
     crossovers: list[Mapping[str, Any]]
     ours: str
+    precision: str
 
     @property
     def us(self) -> str:
         """Whose ratios they are, in words."""
         return "tinynet on NumPy" if self.ours == OURS else self.ours
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the ratios are of steps on a GPU."""
+        return any(c.name == self.ours and c.device == "gpu" for c in self.contenders)
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What is known of the GPU; empty where there is none."""
+        return _mapping(self.machine.get("gpu"))
 
     def of(self, *roles: str) -> list[Contender]:
         """The contenders of these roles that measured something, in the order of the result."""
@@ -125,9 +139,19 @@ class Reading:
 
     @property
     def gemm(self) -> dict[str, float]:
-        """The machine's measured rates of a matrix product, GFLOP/s: by "one thread", "all threads"."""
-        rates = _mapping(self.machine.get("gemm_gflops"))
+        """The rates of a matrix product where the ratios are from, GFLOP/s: the processor's by "one thread", "all
+        threads", or the card's by the side of the matrices, in the precision of the run."""
+        rates: Mapping[str, Any] = _mapping(self.machine.get("gemm_gflops"))
+        if self.on_gpu:
+            rates = {
+                f"{text(r.get('side'))}²": r.get("library") for r in self.card_gemm if r["precision"] == self.precision
+            }
         return {str(name): rate for name, found in rates.items() if (rate := positive(found)) is not None}
+
+    @property
+    def card_gemm(self) -> list[Mapping[str, Any]]:
+        """The card's rates as they were measured: side, precision, and by library and tinynet GFLOP/s and error."""
+        return [row for row in _list(self.card.get("gemm")) if positive(row.get("side")) and text(row.get("precision"))]
 
 
 def read(result: Mapping[str, Any]) -> Reading:
@@ -149,6 +173,7 @@ def read(result: Mapping[str, Any]) -> Reading:
         bool(result.get("interrupted")),
         _list(result.get("crossovers")),
         ours,
+        text(result.get("precision")) or "float32",
     )
 
 
@@ -179,7 +204,8 @@ def _list(x: Any) -> list[Mapping[str, Any]]:
 def _contender(found: Mapping[str, Any]) -> Contender:
     present = found.get("present") is not False
     why = text(found.get("why_absent")) or ("" if present else "no reason was given")
-    return Contender(text(found.get("name")), text(found.get("role")), text(found.get("what")), present, why)
+    device = text(found.get("device")) or "cpu"
+    return Contender(text(found.get("name")), text(found.get("role")), text(found.get("what")), present, why, device)
 
 
 def _row(found: Mapping[str, Any], ours: str) -> Row:
@@ -201,6 +227,7 @@ def _row(found: Mapping[str, Any], ours: str) -> Row:
             number(one.get("memory_mb")),
             positive(one.get("gflops")),
             positive(one.get("share_of_gemm")),
+            positive(one.get("alone_s")),
             text(one.get("note")),
         )
     return Row(

@@ -101,16 +101,18 @@ def starts(found: Reading) -> str:
 
 def everything(found: Reading) -> str:
     """Every contender on every workload with all its figures."""
+    waited = any(one.alone for row in found.rows for one in row.measured.values())
     heads = [
-        "contender", "median, ms", "lower quartile, ms", "upper quartile, ms", "rounds, count", "steps a round, count",
-        "first call, s", "import, s", "memory, MB", "GFLOP/s", "share of GEMM, %", "note",
+        "contender", "median, ms", "lower quartile, ms", "upper quartile, ms",
+        *["waited for each time, ms"] * waited, "rounds, count", "steps a round, count", "first call, s", "import, s",
+        "memory, MB", "GFLOP/s", "share of GEMM, %", "note",
     ]  # fmt: skip
     rows: list[tuple[str, Sequence[str]]] = []
     for row in found.rows:
         rows += [(escape(row.name), [])] if row.measured else []
         for name, one in row.measured.items():
             share = NONE if one.share is None else figure(100 * one.share)
-            times = [milliseconds(seconds) for seconds in (one.median, one.low, one.high)]
+            times = [milliseconds(seconds) for seconds in (one.median, one.low, one.high, *[one.alone] * waited)]
             counts = [amount(n) for n in (one.rounds, one.repeats)]
             others = [figure(x) for x in (one.first_call, one.importing, one.memory, one.gflops)]
             rows.append((escape(name), [*times, *counts, *others, share, Words(escape(one.note))]))

@@ -1,29 +1,14 @@
-"""What the Markdown and the page say in the same words: the summary, the machine, how it was measured.
+"""What the Markdown and the page say in the same words: the summary, the machine, the versions.
 
 Apart so that both say the same. Plain text: each escapes it in its own manner.
 """
 
 from collections.abc import Mapping
 
+from tinynet.bench.report.how import PRODUCTS
 from tinynet.bench.report.reading import Reading, positive, text
 from tinynet.bench.report.units import NONE, figure, times
 from tinynet.explain.notation import counted
-
-HOW = [
-    "A step is one update of the weights from one batch: forward pass, loss, backward pass, plain gradient descent, in"
-    " float32; engines that go number by number use Python's own floats. Every contender computes the same network at"
-    " the same sizes.",
-    "Each contender ran in a process of its own and they took turns, in rounds, with a pause before each turn, so that"
-    " neither a slow moment of the machine nor another's waiting threads falls on one of them alone.",
-    "A time is the median of the rounds; the quartiles beside it hold the middle half of them. The first call, which"
-    " compiles or records, and the warm-up are not in it; they are given apart.",
-    "Best peer / tinynet is the fastest peer's median over tinynet's, on NumPy unless the summary names another"
-    " backend: above 1 tinynet is faster. Replay / floor is tinynet's median over that of the same NumPy calls written"
-    " by hand: 1 would be no cost at all.",
-    "GFLOP/s counts the matrix products of a step, 2·m·n·k each, forward and backward. Its share is of the rate at"
-    " which this machine multiplies two 1024 × 1024 matrices on all its threads (GEMM).",
-    "Memory is the most that a step held beyond what the process held with the library loaded, in MB.",
-]
 
 
 def summary(found: Reading) -> str:
@@ -55,6 +40,8 @@ def summary(found: Reading) -> str:
                 f"The ratio best peer / tinynet goes from {times(worst.ratio)} ({worst.name}) to {times(best.ratio)}"
                 f" ({best.name})."
             )
+    if found.on_gpu and (name := text(found.card.get("name"))):
+        said.insert(0, f"Everything compared ran on one {name}, matrix products {PRODUCTS.get(found.precision, '')}.")
     floors = [row for row in found.rows if row.floor_ratio is not None]
     if floors:
         most = max(floors, key=lambda row: row.floor_ratio or 0)
@@ -72,7 +59,7 @@ def environment(found: Reading) -> str:
 
 
 def machine(found: Reading) -> str:
-    """The machine in a line."""
+    """The machine in a line; where steps ran on a GPU, that first."""
     facts = found.machine
     memory = positive(facts.get("memory_gb"))
     parts = [
@@ -80,11 +67,11 @@ def machine(found: Reading) -> str:
         counted(facts["cores"], "core") if isinstance(facts.get("cores"), int) else "",
         f"{figure(memory)} GB of memory" if memory else "",
         text(facts.get("system")),
-        blas(found),
-        ", ".join(f"GEMM on {name} {figure(rate)} GFLOP/s" for name, rate in found.gemm.items()),
-        gpu(found),
     ]
-    return ", ".join(filter(None, parts)) or NONE
+    if found.on_gpu:
+        return ", ".join(filter(None, [gpu(found).removeprefix("GPU: "), *parts])) or NONE
+    parts += [blas(found), ", ".join(f"GEMM on {name} {figure(rate)} GFLOP/s" for name, rate in found.gemm.items())]
+    return ", ".join(filter(None, [*parts, gpu(found)])) or NONE
 
 
 def blas(found: Reading) -> str:
@@ -97,12 +84,18 @@ def gpu(found: Reading) -> str:
     """The GPU, if there is one."""
     if "gpu" not in found.machine:
         return ""
-    facts = found.machine["gpu"]
-    if not isinstance(facts, Mapping):
-        return text(facts) or "no GPU"
-    known = [text(facts.get("name"))]
-    known += [f"GEMM {figure(rate)} GFLOP/s"] if (rate := positive(facts.get("gemm_gflops"))) else []
-    known += [f"{figure(memory)} GB"] if (memory := positive(facts.get("memory_gb"))) else []
+    facts = found.card
+    if not facts:
+        return text(found.machine["gpu"]) or "no GPU"
+    memory, rate = (positive(facts.get(key)) for key in ("memory_gb", "gemm_gflops"))
+    known = [
+        text(facts.get("name")),
+        f"compute capability {capability}" if (capability := text(facts.get("compute_capability"))) else "",
+        f"{figure(memory)} GB" if memory else "",
+        f"driver {driver}" if (driver := text(facts.get("driver"))) else "",
+        f"CUDA {cuda}" if (cuda := text(facts.get("cuda"))) else "",
+        f"GEMM {figure(rate)} GFLOP/s" if rate else "",
+    ]
     return f"GPU: {', '.join(filter(None, known))}"
 
 

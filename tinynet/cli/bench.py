@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tinynet import registry
+from tinynet.bench.ahead import batch_size, batches, prepared
 from tinynet.bench.compare import comparison, load, not_compared, other_machine
-from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender
+from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender, present_or_not
 from tinynet.bench.contest import Contest
 from tinynet.bench.crossover import crossovers
-from tinynet.bench.result import Result, written
+from tinynet.bench.result import SAME_LOSS, Result, written
 from tinynet.bench.workload import Workload
 from tinynet.bench.workloads import NAMED, QUICK, read
-from tinynet.cli.parser import Parser, UsageError, number
+from tinynet.cli.parser import Parser, UsageError, choice, number
 from tinynet.errors import ArgumentError, BackendUnavailable, did_you_mean
 from tinynet.files import ready_folder, write_bytes
 
@@ -26,7 +27,9 @@ EXAMPLE = """\
   tinynet bench --peers torch,jax --report bench.html
   tinynet bench --workloads mlp-512@64,lstm:65-32-256x64@32 --peers torch
   tinynet bench --backends scalar --peers micrograd --workloads moons
+  tinynet bench --backends cupy --peers torch,jax          on a GPU, beside PyTorch and JAX on the same card
   tinynet bench --json new.json --compare old.json         what has moved since
+  tinynet bench --read new.json --report new.html          its table and its page again, nothing is measured
   tinynet bench --quick                                    every family, tiny, in seconds
 
 workloads: {named}
@@ -49,11 +52,23 @@ def parser() -> Parser:
         "to 11 rounds. Imports and first calls are told apart.",
         EXAMPLE.format(named=", ".join(NAMED)),
     )
-    p.add_argument("--backends", default="numpy", metavar="A,B", help="scalar, numpy, cupy (default: numpy)")
+    p.add_argument(
+        "--backends",
+        default="numpy",
+        metavar="A,B",
+        help="scalar, numpy, cupy; peers compute where the first one does, on the CPU or on a GPU (default: numpy)",
+    )
     p.add_argument(
         "--peers",
         metavar="A,B",
         help=f"{', '.join(PEER_WORDS)}, or alone all or none (default: the installed ones; with --quick none)",
+    )
+    p.add_argument(
+        "--precision",
+        type=choice("precision", list(SAME_LOSS)),
+        default="float32",
+        metavar="P",
+        help="how everyone on a GPU multiplies float32: float32 or tf32 (default: float32)",
     )
     p.add_argument("--workloads", metavar="A,B", help="names or sizes, see below (default: all but moons)")
     p.add_argument(
@@ -71,19 +86,21 @@ def parser() -> Parser:
     p.add_argument(
         "--compare", type=Path, metavar="OLD", help="say what has moved since the run that --json wrote there"
     )
+    p.add_argument(
+        "--read", type=Path, metavar="FILE",
+        help="measure nothing: print the table of the run that --json wrote there, for a README",
+    )  # fmt: skip
     p.add_argument("--quiet", action="store_true", help="no progress")
     return p
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print a row a workload, and write what was asked for."""
+    _check_paths(args)
+    if args.read:
+        return _read(args)
     workloads = _workloads(args)
-    contenders = [(c, c.why_absent()) for c in _contenders(args)]
-    paths = [path for path in (args.report, args.json, args.markdown) if path]
-    for i, path in enumerate(paths):
-        if path.resolve() in [other.resolve() for other in paths[:i]]:
-            raise UsageError(f"two of --report, --json and --markdown name {path}; give each a file of its own.")
-        _ready(path)
+    contenders = present_or_not(_contenders(args))
     old = load(args.compare) if args.compare else None
     present = [c for c, why in contenders if why is None]
     if not present:
@@ -92,7 +109,8 @@ def run(args: argparse.Namespace) -> int:
     seconds = args.seconds or (0.1 if args.quick else 10.0)
     say = _progress(args.quiet)
     say("matrix products")
-    result = Result(shlex.join(["tinynet", "bench", *args.words]), contenders, 0.1 if args.quick else 1.0)
+    command = shlex.join(["tinynet", "bench", *args.words])
+    result = Result(command, contenders, 0.1 if args.quick else 1.0, args.precision)
     if old and (lines := other_machine(old["machine"], result.machine)):
         print(not_compared(lines), flush=True)
         old = None
@@ -100,17 +118,21 @@ def run(args: argparse.Namespace) -> int:
         if why is not None:
             print(f"absent: {c.name}: {why}")
     table = Table(present)
-    print(table.head())
+    print(table.head(), flush=True)
     interrupted = False
     try:
-        for workload in workloads:
-            contest = Contest(workload, present, seconds, say)
-            try:
-                contest.run()
-            finally:
-                say("")
-                for line in table.lines(result.add(workload, contest.entries)):
-                    print(line, flush=True)
+        contests = [Contest(workload, present, seconds, say, args.precision) for workload in workloads]
+        on_gpu = _device(args) == "gpu"
+        for batch in batches(contests, _at_once(present, result) if on_gpu else 1):
+            with prepared(batch, together=on_gpu):
+                for contest in batch:
+                    try:
+                        contest.measure()
+                    finally:
+                        say("")
+                        for line in table.lines(result.add(contest.workload, contest.entries)):
+                            print(line, flush=True)
+                        _keep(args, result)
         if args.crossovers or (args.crossovers is None and not args.quick):
             _crossovers(args, result, seconds, say)
         say("matrix products")
@@ -128,6 +150,16 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else DONE
 
 
+def _read(args: argparse.Namespace) -> int:
+    """The table of a run that was measured before, and its files anew."""
+    from tinynet.bench import report
+
+    found = load(args.read)
+    print(report.summary_table(found), end="")
+    _write(args, found)
+    return DONE
+
+
 def _workloads(args: argparse.Namespace) -> list[Workload]:
     names = args.workloads.split(",") if args.workloads else list(QUICK) if args.quick else DEFAULT
     try:
@@ -143,23 +175,59 @@ def _contenders(args: argparse.Namespace) -> list[Contender]:
     others = [word.strip() for word in peers.split(",")]
     if len(others) > 1 and (alone := {"all", "none"} & set(others)):
         raise UsageError(f"--peers {peers}: {min(alone)!r} stands alone; leave it out, or the others.")
-    others = PEER_WORDS if others == ["all"] else [] if others == ["none"] else others
+    device = _device(args)
+    there = [c for c in CONTENDERS if c.role == "peer" and c.device == device]
+    able = {word for c in there for word in c.words}
+    others = sorted(able) if others == ["all"] else [] if others == ["none"] else others
     for what, words, known in (("backend", asked, list(registry.BUILT_IN)), ("peer", others, PEER_WORDS)):
         for word in words:
             if word not in known:
                 raise UsageError(
                     f"there is no {what} {word!r}{did_you_mean(word, known)} Choose from {', '.join(known)}."
                 )
-    if "numpy" in asked:
+    if unable := [word for word in others if word not in able]:
+        raise UsageError(
+            f"--peers {unable[0]} has no step on the {device.upper()}, where the first of --backends, {asked[0]}, "
+            f"computes. Choose from {', '.join(sorted(able))}, or name another backend first."
+        )
+    if args.precision != "float32" and device != "gpu":
+        raise UsageError(f"--precision {args.precision} is for a GPU: name cupy first, --backends cupy.")
+    if "numpy" in asked and device == "cpu":
         asked.append("floor")
-    found = [c for c in CONTENDERS if {*asked, *others} & set(c.words)]
+    found = [c for c in CONTENDERS if c.role != "peer" and {*c.words} & {*asked}]
+    found += [c for c in there if {*c.words} & {*others}]
     return sorted(found, key=lambda c: len(asked) if c.role == "peer" else asked.index(c.words[0]))
+
+
+def _device(args: argparse.Namespace) -> str:
+    """Where the first backend that was asked for computes, and so the peers."""
+    first = args.backends.partition(",")[0].strip()
+    return next((c.device for c in CONTENDERS if c.role == "tinynet" and first in c.words), "cpu")
+
+
+def _at_once(present: list[Contender], result: Result) -> int:
+    """How many workloads are prepared together on the card."""
+    return batch_size(len(present), result.machine["cores"], (result.machine["gpu"] or {}).get("memory_gb", 0.0))
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    paths = [path for path in (args.report, args.json, args.markdown) if path]
+    for i, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:i]]:
+            raise UsageError(f"two of --report, --json and --markdown name {path}; give each a file of its own.")
+        _ready(path)
 
 
 def _ready(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file in it.")
     ready_folder(path.parent)
+
+
+def _keep(args: argparse.Namespace, result: Result) -> None:
+    """Write what was measured so far, lest a run that is killed leave nothing."""
+    if args.json:
+        write_bytes(args.json, written(result.finish(interrupted=True)))
 
 
 def _write(args: argparse.Namespace, found: dict[str, Any]) -> None:
