@@ -692,7 +692,10 @@ cuda = SimpleNamespace(
         CUDARuntimeError=RuntimeError,
         getDeviceCount=lambda: 1,
         memGetInfo=strict_memory.mem_get_info,
-        getDeviceProperties=lambda device: {"name": b"strict stand-in", "major": 9, "minor": 0, "totalGlobalMem": 0},
+        getDeviceProperties=lambda device: {
+            "name": b"strict stand-in", "major": 9, "minor": 0, "totalGlobalMem": 0,
+            "multiProcessorCount": 4, "sharedMemPerBlockOptin": 227 << 10,
+        },  # fmt: skip
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,
     ),
