@@ -2,10 +2,8 @@
 
 - Products of matrices are ``cuda/products.py``: CuPy's cannot be captured in a CUDA graph, and copy what need not be.
 - Integer arrays as indices wrap round where they lie outside a dimension, and nothing is said. So ``gather``,
-  ``embedding`` and ``softmax_cross_entropy`` count such indices in an array on the device, and no number leaves the
-  device before that count has been looked at. Looking at each call would make the host wait each time, and a replayed
-  step, whose batch is another one every time, could not look at all. Counting waits for nothing and serves both.
-  ``scatter_add`` mirrors an indexing that has been counted.
+  ``embedding`` and ``softmax_cross_entropy`` count such indices on the device (``cuda/strays.py``), and no number
+  leaves the device before that count has been looked at. ``scatter_add`` mirrors an indexing that has been counted.
 - ``shares_memory`` compares address ranges, which the host knows; CuPy's exact answer would be computed on the device.
 - NumPy arrays among device arrays are refused by CuPy and, with a better message, by Tensor. So they come in through
   ``array`` and ``load``, converted to their final type on the host and row by row, and leave through ``numpy``, both by
@@ -24,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.cuda import reduce
+from tinynet.backends.cuda import lookup, norm, reduce, rotary, rows, sampling
 from tinynet.backends.cuda.blas import Blas
 from tinynet.backends.cuda.fusion import in_chains
 from tinynet.backends.cuda.graph import captured
@@ -32,59 +30,21 @@ from tinynet.backends.cuda.module import Module
 from tinynet.backends.cuda.products import Products
 from tinynet.backends.cuda.room import is_full, memory, no_room, set_limit
 from tinynet.backends.cuda.staging import staging
+from tinynet.backends.cuda.strays import Strays
 from tinynet.backends.halves import AS_THEY_LIE, Halves
-from tinynet.backends.kernels import dense, plain, table
-from tinynet.backends.kernels import embedding as lookup
-from tinynet.errors import ArgumentError, BackendUnavailable, TypeMismatch
+from tinynet.backends.kernels import table
+from tinynet.errors import BackendUnavailable, TypeMismatch
 from tinynet.memory import Memory
 from tinynet.modes import mode
-from tinynet.primitives import ARRAY
 from tinynet.program import Call, Program
 
 INSTALL = "pip install 'tinynet-engine[cuda13]', or [cuda12] for a driver that knows CUDA 12 only"
 TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] extra: {INSTALL}."
 
 
-def count_strays(xp: Any, strays: Array, index: Array, least: int, size: int) -> None:
-    """Add to ``strays`` how many numbers of an index lie below ``least``, or outside a dimension of that size."""
-    index = index.astype("int64", copy=False)  # a small unsigned type cannot be compared with -size
-    xp.add(strays, xp.count_nonzero((index < least) | (index >= size)), out=strays)
-
-
-def indexed_sizes(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[int]:
-    """The sizes of the dimensions that the arrays in an index pick from."""
-    parts = [part for part in index if part is not None]
-    if Ellipsis in parts:
-        here = parts.index(Ellipsis)
-        parts[here : here + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
-    return [size for part, size in zip(parts, shape) if part is ARRAY]
-
-
-def gather(xp: Any, strays: Array, x: Array, *arrays: Array, index: tuple[Any, ...], out: Array = None) -> Array:
-    """x[index], and a count of the indices that lie outside."""
-    for array, size in zip(arrays, indexed_sizes(x.shape, index) if arrays else ()):
-        count_strays(xp, strays, array, -size, size)
-    return plain.gather(xp, x, *arrays, index=index, out=out)
-
-
-def softmax_cross_entropy(xp: Any, strays: Array, x: Array, target: Array, mean: bool = False, out: Any = None) -> Any:
-    """-log softmax(x)[target] for each row, or the mean, the slope, and a count of the classes that do not exist."""
-    count_strays(xp, strays, target, 0, x.shape[1])
-    return dense.softmax_cross_entropy(xp, x, target, mean, out=out)
-
-
-def embedding(
-    xp: Any, strays: Array, askers: set[str], weight: Array, index: Array, padding_idx: int | None, layer: str,
-    out: Array = None,
-) -> Array:  # fmt: skip
-    """The rows that an index names, a count of the numbers that name none, and who asked."""
-    count_strays(xp, strays, index, 0, weight.shape[0])
-    askers.add(layer)
-    return lookup.embedding(xp, weight, index, padding_idx, layer, out=out)
-
-
-THEMES: tuple[Any, ...] = (reduce,)
-"""The files of kernels of our own: each hands over a table of those that it does better."""
+COUNTING: tuple[Any, ...] = (lookup, rows)
+THEMES: tuple[Any, ...] = (reduce, norm, rotary, sampling, *COUNTING)
+"""The files of kernels of our own: each hands over a table of those that it does better; some count strays."""
 
 
 class CupyBackend(Backend):
@@ -108,18 +68,13 @@ class CupyBackend(Backend):
         self.module = Module(self.xp)
         self._cublas = cublas
         self._probe()
-        self._strays = self.xp.zeros((), "int64")  # indices outside their dimension, since numbers were last read
+        self.strays = Strays(self.xp)
         self._staging = staging(self.xp)
-        self._askers: set[str] = set()  # the layers that looked something up
         self.array_type = self.xp.ndarray
-        self.kernels = table(self.xp) | {
-            **self.products.kernels(),
-            "gather": partial(gather, self.xp, self._strays),
-            "softmax_cross_entropy": partial(softmax_cross_entropy, self.xp, self._strays),
-            "embedding": partial(embedding, self.xp, self._strays, self._askers),
-        }
+        self.kernels = table(self.xp) | self.products.kernels() | self.strays.kernels()
         for theme in self.themes:
-            self.kernels = self.kernels | theme.kernels(self.module, self.kernels)
+            counter = (self.strays,) if theme in COUNTING else ()
+            self.kernels = self.kernels | theme.kernels(self.module, self.kernels, *counter)
         self.halves = Halves(("bfloat16",), AS_THEY_LIE | self.products.kernels().keys())
         super().__init__()
 
@@ -242,15 +197,9 @@ class CupyBackend(Backend):
         Raises:
             ArgumentError: since numbers were last read, an index lay outside its dimension.
         """
-        strays, numbers = self._staging.fetch(self._strays, array)
-        if strays:
-            self._strays.fill(0)
-            asked = f" Tables were looked up by {', '.join(sorted(self._askers))}." if self._askers else ""
-            raise ArgumentError(
-                f"on backend {self.name!r} {strays} of the indices or classes used since numbers were last read lay "
-                f"outside their dimension.{asked} The GPU took other elements instead, so what was computed since is "
-                "wrong. Look for class or row numbers that are too large; the same step on 'numpy' stops at the place."
-            )
+        count, numbers = self._staging.fetch(self.strays.count, array)
+        if count:
+            self.strays.complain(count, self.name)
         return numbers
 
     def full(self, shape: tuple[int, ...], value: float, dtype: str) -> Array:

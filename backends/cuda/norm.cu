@@ -3,28 +3,31 @@
 // x lies as (outer, groups, inner), a group being all numbers with one middle index: rows, (1, rows, width), or the
 // channels of images, (batch, channels, pixels). A team of threads works at a group (lanes of a warp, or a whole block
 // where `team` is larger), each thread at every team-th of its numbers. w and b have a number for each group, for each
-// place inside one, or one for all: their strides along groups and along `inner` say which.
+// place inside one, or one for all: their strides along groups and along `inner` say which. `inner` comes packed,
+// as Divisor takes it.
 
 // The group that a team works at, or the first team's where there are no more (see rows.cu), and where its numbers are.
 struct Group {
     long long number, groups;
-    int lane, inner, size;
+    Divisor inner;
+    int lane, size;
     bool there;
-    __device__ Group(long long first, long long groups, int outer, int inner, int team)
-        : groups(groups), inner(inner), size(outer * inner) {
+    __device__ Group(long long first, long long groups, int outer, unsigned long long inner_packed, int team)
+        : groups(groups), inner(inner_packed), size(outer * (int)inner.d) {
         number = first + threadIdx.x / team;
         lane = threadIdx.x % team;
         there = number < groups;
         if (!there) number = first;
     }
     __device__ long long place(int i) const {
-        return size == inner ? number * inner + i : (i / inner * groups + number) * inner + i % inner;
+        int line = inner.over(i);
+        return (line * groups + number) * inner.d + (i - line * (int)inner.d);
     }
 };
 
 extern "C" __global__ void normalise(
-    const T* x, const T* w, const T* b, T* out, T* mean, T* variance, long long groups, int outer, int inner,
-    int w_group, int w_inner, int b_group, int b_inner, double eps, int team
+    const T* x, const T* w, const T* b, T* out, T* mean, T* variance, long long groups, int outer,
+    unsigned long long inner, int w_group, int w_inner, int b_group, int b_inner, double eps, int team
 ) {
     __shared__ wide room[32];
     int teams = blockDim.x / team;
@@ -58,13 +61,14 @@ extern "C" __global__ void normalise(
 // numbers, and every block writes its sum to a row of `parts`, which `rows_added` adds up.
 extern "C" __global__ void normalise_grad(
     const T* g, const T* x, const T* w, const T* mean, const T* variance, T* towards_x, T* towards_w, void* parts,
-    long long groups, int outer, int inner, int w_group, int w_inner, double eps, int team
+    long long groups, int outer, unsigned long long inner, int w_group, int w_inner, double eps, int team
 ) {
     DYNAMIC_SHARED(wide, shares);
     __shared__ wide room[32];
     int teams = blockDim.x / team;
-    wide* mine = shares + threadIdx.x / team * inner;  // a thread keeps to its own places in there
-    for (int i = threadIdx.x % team; parts && i < inner; i += team) mine[i] = 0;
+    int places = (int)(unsigned)inner;
+    wide* mine = shares + threadIdx.x / team * places;  // a thread keeps to its own places in there
+    for (int i = threadIdx.x % team; parts && i < places; i += team) mine[i] = 0;
     for (long long first = (long long)blockIdx.x * teams; first < groups; first += (long long)gridDim.x * teams) {
         Group group(first, groups, outer, inner, team);
         wide middle = widened(mean[group.number]);
@@ -92,10 +96,10 @@ extern "C" __global__ void normalise_grad(
     }
     if (!parts) return;
     __syncthreads();
-    for (int i = threadIdx.x; i < inner; i += blockDim.x) {
+    for (int i = threadIdx.x; i < places; i += blockDim.x) {
         wide total = 0;
-        for (int t = 0; t < teams; t++) total += shares[t * inner + i];
-        ((wide*)parts)[(long long)blockIdx.x * inner + i] = total;
+        for (int t = 0; t < teams; t++) total += shares[t * places + i];
+        ((wide*)parts)[(long long)blockIdx.x * places + i] = total;
     }
 }
 

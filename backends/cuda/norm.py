@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, place, team
-from tinynet.backends.cuda.module import Module, blocks
+from tinynet.backends.cuda.module import Module, blocks, divisor
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
@@ -51,7 +51,7 @@ def _normalise(
     threads, block = team(outer * inner)
     cuda.kernel(FILE, "normalise", T=dtype_name(x.dtype))(
         blocks(groups, block // threads), block, x, *_flat(xp, w, b), made, mean, var, np.int64(groups),
-        np.int32(outer), np.int32(inner), *[np.int32(n) for pair in steps for n in pair or ()], np.float64(eps),
+        np.int32(outer), divisor(inner), *[np.int32(n) for pair in steps for n in pair or ()], np.float64(eps),
         np.int32(threads),
     )  # fmt: skip
     return tuple([given(xp, a, o) for a, o in zip((made, mean, var), wanted)])
@@ -78,7 +78,7 @@ def _normalise_grad(
     parts = xp.empty((grid, inner), wide) if shared else None
     cuda.kernel(FILE, "normalise_grad", shared, T=dtype_name(x.dtype))(
         grid, block, _lying_like(xp, g, x), x, *_flat(xp, w, mean, var), made, None if shared else towards_w, parts,
-        np.int64(groups), np.int32(outer), np.int32(inner), *map(np.int32, steps), np.float64(eps), np.int32(threads),
+        np.int64(groups), np.int32(outer), divisor(inner), *map(np.int32, steps), np.float64(eps), np.int32(threads),
     )  # fmt: skip
     if shared:
         cuda.kernel(FILE, "rows_added", T=dtype_name(x.dtype))(

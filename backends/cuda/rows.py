@@ -9,6 +9,7 @@ import numpy as np
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, lines, place, sides, team
 from tinynet.backends.cuda.module import NAMES, Module, blocks
+from tinynet.backends.cuda.strays import Strays
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
@@ -17,13 +18,8 @@ SIDE_BY_SIDE, SHORT = 32, 64  # lines that lie beside each other in so many at l
 MOST_SUMS = 2048  # blocks whose sums the last of them adds up
 
 
-def kernels(cuda: Module, plain: Mapping[str, Kernel], strays: Array) -> dict[str, Kernel]:
-    """name -> kernel.
-
-    Args:
-        plain: the kernels to fall back on, which count strays too.
-        strays: int64, a count that classes which do not exist are added to.
-    """
+def kernels(cuda: Module, plain: Mapping[str, Kernel], strays: Strays) -> dict[str, Kernel]:
+    """name -> kernel; those to fall back on count strays, too."""
     finished = cuda.xp.zeros((), "uint32")  # blocks that are through with a launch; 0 between two launches
     return {
         "softmax": partial(_softmax, cuda, plain, "softmax"),
@@ -51,7 +47,7 @@ def _softmax(cuda: Module, plain: Mapping[str, Kernel], name: str, x: Array, dim
 
 
 def _softmax_cross_entropy(
-    cuda: Module, plain: Mapping[str, Kernel], strays: Array, finished: Array, x: Array, target: Array,
+    cuda: Module, plain: Mapping[str, Kernel], strays: Strays, finished: Array, x: Array, target: Array,
     mean: bool = False, out: Any = None,
 ) -> Any:  # fmt: skip
     """-log softmax(x)[target] for each row, or the mean of these; and the slope, softmax(x) - one-hot(target)."""
@@ -69,6 +65,6 @@ def _softmax_cross_entropy(
     strides = [np.int64(stride // a.itemsize) for a in (x, made_slope) for stride in a.strides]
     cuda.kernel(FILE, "softmax_cross_entropy", T=dtype, I=kind)(
         grid, block, x, xp.ascontiguousarray(target), None if mean else result, result if mean else None, made_slope,
-        sums, finished, strays, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
+        sums, finished, strays.count, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
     )  # fmt: skip
     return given(xp, result, losses), given(xp, made_slope, slope)
