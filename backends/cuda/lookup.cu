@@ -1,7 +1,7 @@
 // Rows of a table that numbers name: looked up, and added up in their places.
 //
-// `I` is the type of the numbers. One below 0 counts from the end where `least` is below 0. What names no row is counted
-// in `strays` and taken modulo.
+// `I` is the type of the numbers. One below 0 counts from the end where `least` is below 0. What names no row is
+// counted in `strays` and taken modulo.
 
 #define THREADS 512  // of a block of add_rows
 

@@ -12,8 +12,8 @@ template <class X, class W> __device__ __forceinline__ W held_below_one(W x, con
 __device__ __forceinline__ float held_below_one(float x, const half_t*) { return smaller(x, 0.99951171875f); }
 __device__ __forceinline__ float held_below_one(float x, const bfloat_t*) { return smaller(x, 0.99609375f); }
 
-// Multiples of 2^-24 in [0, 1). `state` is (seed, calls so far): when the last block comes to the end, all have read it,
-// and the call is counted.
+// Multiples of 2^-24 in [0, 1). `state` is (seed, calls so far): when the last block comes to the end, all have read
+// it, and the call is counted.
 extern "C" __global__ void uniform(long long* state, T* out, unsigned* finished, unsigned count) {
     volatile long long* kept = state;
     unsigned seed = (unsigned)kept[0];
