@@ -53,8 +53,8 @@ extern "C" __global__ void softmax(
 }
 
 // -log softmax(x)[target] of every row, into `losses`, or the mean of these, into `mean`; and softmax(x) - one-hot,
-// into `slope`. Classes that do not exist are counted in `strays` and taken modulo. For the mean every block adds up its own
-// rows, and the last to finish the sums of the blocks, always in the same order; `sums` has room for one of each block.
+// into `slope`. Classes that do not exist are counted in `strays` and taken modulo. For the mean every block adds up its
+// own rows, and the last to finish the sums of the blocks, always in the same order; `sums` has room for one of each.
 extern "C" __global__ void softmax_cross_entropy(
     const T* x, const I* target, T* losses, T* mean, T* slope, void* sums, unsigned* finished,
     unsigned long long* strays, long long rows, int classes, long long x_row, long long x_step, long long slope_row,
