@@ -21,6 +21,7 @@ import numpy as np
 from tinynet import primitives as p
 from tinynet.backend import REQUIRED, Array, Backend
 from tinynet.backends.kernels import table
+from tinynet.dtypes import FLOATS
 from tinynet.value import Value
 
 _to_values = np.frompyfunc(lambda x: x if isinstance(x, Value) else Value(x), 1, 1)
@@ -61,7 +62,7 @@ def _copy(x: Array, dtype: str | None = None, out: None = None) -> Array:
 
 def _cast(x: Array, dtype: str, out: None = None) -> Array:
     """Values are floats of every width; as integers they lose their history."""
-    if dtype.startswith("float"):
+    if dtype in FLOATS:
         return _to_values(x)
     return x.astype(np.float64).astype(dtype) if x.dtype == object else x.astype(dtype)
 
@@ -108,7 +109,7 @@ class ScalarBackend(Backend):
         if data.dtype == object:
             return _to_values(data)
         data = np.array(data, dtype)
-        return np.asarray(_to_fresh_values(data)) if data.dtype.kind == "f" else data
+        return np.asarray(_to_fresh_values(data)) if data.dtype.name in FLOATS else data
 
     def numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array, np.float64) if array.dtype == object else array

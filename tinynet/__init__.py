@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tinynet.explain.feature_maps import feature_maps
     from tinynet.functions import arange, cat, full, maximum, minimum, ones, rand, stack, where, zeros
     from tinynet.modes import detect_anomaly, no_grad, reference
+    from tinynet.optim.scaling import GradScaler
     from tinynet.parameter import Parameter
     from tinynet.precision import autocast, get_float32_matmul_precision, set_float32_matmul_precision
     from tinynet.random import manual_seed
@@ -43,6 +44,7 @@ _HOMES = {
     "explain.feature_maps": "feature_maps",
     "functions": "arange cat full maximum minimum ones rand stack where zeros",
     "modes": "detect_anomaly no_grad reference",
+    "optim.scaling": "GradScaler",
     "parameter": "Parameter",
     "precision": "autocast get_float32_matmul_precision set_float32_matmul_precision",
     "random": "manual_seed",
@@ -54,10 +56,10 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = [  # written out for type checkers; a test holds it to the table above
-    "History", "Parameter", "Tensor", "Trainer", "Value", "arange", "autocast", "backends", "capture", "cat",
-    "check_gradients", "data", "detect_anomaly", "draw", "errors", "explain", "feature_maps", "full", "get_backend",
-    "get_float32_matmul_precision", "load", "manual_seed", "maximum", "minimum", "nn", "no_grad", "ones", "optim",
-    "parity", "rand", "reference", "save", "set_default_backend", "set_float32_matmul_precision", "stack",
+    "GradScaler", "History", "Parameter", "Tensor", "Trainer", "Value", "arange", "autocast", "backends", "capture",
+    "cat", "check_gradients", "data", "detect_anomaly", "draw", "errors", "explain", "feature_maps", "full",
+    "get_backend", "get_float32_matmul_precision", "load", "manual_seed", "maximum", "minimum", "nn", "no_grad", "ones",
+    "optim", "parity", "rand", "reference", "save", "set_default_backend", "set_float32_matmul_precision", "stack",
     "use_backend", "where", "zeros",
 ]  # fmt: skip
 

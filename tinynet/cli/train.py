@@ -65,10 +65,11 @@ def run(args: argparse.Namespace) -> int:
         clip_norm=args.clip_norm,
         capture=not args.no_capture,
         threads=args.threads,
+        precision=args.precision,
         callbacks=[*([EarlyStopping(args.patience)] if args.patience else []), Settings(settings)],
     )
     say = (lambda text: None) if args.quiet else print
-    say(_opening(args, train, test, held_out, model, f"{backend.name}, {args.dtype}, on {device(backend)}", why))
+    say(_opening(args, train, test, held_out, model, f"{backend.name}, {_numbers(args)}, on {device(backend)}", why))
     with np.errstate(over="ignore", invalid="ignore"):  # the trainer says so when a loss is not finite
         history = trainer.fit(
             train,
@@ -133,7 +134,7 @@ def kept_settings(path: str) -> dict[str, Any]:
     for callback in about.get("trainer", {}).get("callbacks", []):
         if callback["class"] == Settings.__name__:
             settings: dict[str, Any] = json.loads(callback["state"]["settings"])
-            return settings | {"model": tuple(settings["model"])}
+            return {"precision": "float32"} | settings | {"model": tuple(settings["model"])}
     raise CheckpointError(
         f"Resuming from {path}: it is not a run of `tinynet train`. Name a .checkpoint.safetensors file that it wrote."
     )
@@ -195,6 +196,12 @@ def _opening(
         "engine": engine + (f" ({why})" if why else ""),
     }
     return "\n".join(f"{name:<8}{text}" for name, text in rows.items()) + "\n"
+
+
+def _numbers(args: argparse.Namespace) -> str:
+    """What weights are stored in, and what is computed in where that is something else."""
+    other = {"float32": "", "tf32": ", products in TF32 on a GPU"}
+    return args.dtype + other.get(args.precision, f", products in {args.precision}")
 
 
 def _result(result: dict[str, float], test: Dataset, seconds: float) -> str:

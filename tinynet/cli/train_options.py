@@ -3,6 +3,7 @@
 from tinynet.cli.parser import Parser, add_backend, add_data_dir, choice, number, part, sizes
 from tinynet.cli.recipe import ACTIVATIONS, LOSSES
 from tinynet.data import DATASETS
+from tinynet.training.precision import PRECISIONS
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw")
 INITS = ("normal", "scaled-normal", "xavier", "he", "pytorch")
@@ -99,6 +100,9 @@ def _training(p: Parser) -> None:
     add_backend(group)
     add("--dtype", type=choice("element type", ("float32", "float64")), default="float32", metavar="TYPE",
         help="float32 or float64 (default: float32)")
+    add("--precision", type=choice("precision", PRECISIONS), default="float32", metavar="NAME",
+        help="what a step computes in: float32, tf32 (on a GPU), or bfloat16 or float16 with weights of float32 "
+             "(default: float32)")
     add("--threads", type=threads, default="auto", metavar="N",
         help="cut each batch into N parts, a thread each; auto tries what is fastest. A number of threads gives the "
              "same result every time (default: auto)")

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from tinynet.cli.parser import UsageError
 from tinynet.cli.recipe import SYNTHETIC, data_needs
 from tinynet.data import Dataset
+from tinynet.dtypes import HALVES
 
 RUN = [  # what a run is determined by, in the order in which its command line names it
     "model", "activation", "init", "loss", "optimizer", "lr", "momentum", "schedule", "schedule_factor",
     "schedule_epochs", "epochs", "batch_size", "l2", "clip_norm", "patience", "validation", "n", "noise", "data_dir",
-    "backend", "dtype", "seed",
+    "backend", "dtype", "precision", "seed",
 ]  # fmt: skip
 
 
@@ -67,6 +68,10 @@ def settle(args: argparse.Namespace, train: Dataset) -> None:
         args.lr = ADAPTIVE_LR.get(args.optimizer, house.lr * scale * (0.1 if args.momentum else 1.0))
         args.lr = float(f"{args.lr:.3g}")
     _settle_schedule(args)
+    if args.precision in HALVES and args.dtype != "float32":
+        raise UsageError(
+            f"--precision {args.precision} keeps weights in float32; it does not go with --dtype {args.dtype}."
+        )
     if args.patience and args.validation in (None, "test"):
         raise UsageError(
             "--patience watches a validation loss, and the test set must not decide when to stop: add --validation "

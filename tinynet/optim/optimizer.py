@@ -131,6 +131,21 @@ class Optimizer:
             and all(name in state for state in self._states for name in self.memory)
         )
 
+    def settle(self) -> None:
+        """Lay the parameters out anew where they do not lie as they should.
+
+        Raises:
+            CaptureError: they do not, and a step is being recorded.
+        """
+        if self._settled != recordings.version and not self._laid_out():
+            if mode.recorder is not None:
+                raise CaptureError(
+                    f"{type(self).__name__}.step(): the model moved, or parameters were frozen or freed, since the "
+                    "optimiser laid them out. Call its lay_out() before the captured step."
+                )
+            self.lay_out()
+        self._settled = recordings.version
+
     def step(self) -> None:
         """Update every trained parameter once, from the gradients that ``backward()`` left.
 
@@ -146,14 +161,7 @@ class Optimizer:
             raise GradientError(f"{rule}.step(): no parameters. Pass model.parameters(), or use a Trainer.")
         if all([p.grad is None for p in self._parameters]):
             raise GradientError(f"{rule}.step(): no parameter has a gradient. Call loss.backward() first.")
-        if self._settled != recordings.version and not self._laid_out():
-            if mode.recorder is not None:
-                raise CaptureError(
-                    f"{rule}.step(): the model moved, or parameters were frozen or freed, since the optimiser laid "
-                    "them out. Call its lay_out() before the captured step."
-                )
-            self.lay_out()
-        self._settled = recordings.version
+        self.settle()
         with no_grad():
             for flat, state, rate in zip(self._flats, self._states, self._rates):
                 g = flat.gather_grad().to(dtype=rate.dtype)

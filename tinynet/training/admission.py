@@ -43,7 +43,7 @@ def as_dataset(data: Data, dtype: str) -> Dataset:
 
 def check(trainer: "Trainer", data: Dataset) -> None:
     """Refuse what the model, the loss or a metric cannot take, before anything is changed."""
-    loss, prediction = trainer.loss, trainer.model.predict(data.x[:1])
+    loss, prediction = trainer.loss, trainer.predict(data.x[:1])
     loss.check_target(prediction, data.y)  # all at once, while it is on the host
     with no_grad():
         found = {"the loss": loss(prediction, data.y[:1])}

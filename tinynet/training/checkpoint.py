@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.dtypes import DTYPES
+from tinynet.dtypes import DTYPES, check_dtype
 from tinynet.errors import ArgumentError, CheckpointError, TypeMismatch
 from tinynet.files import write_bytes
 from tinynet.nn.module import Module
@@ -58,12 +58,17 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
         raise CheckpointError(f"Reading {path}: {what}. Check the path.")
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            names = list(file.keys())
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in names):
+                check_dtype("bfloat16")
+            arrays = {name: file.get_tensor(name) for name in names}
             about = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
         for name, array in arrays.items():
             if array.dtype.name not in DTYPES:
                 raise TypeError(f"{name} is {array.dtype.name}")
-    except TypeError as error:  # bfloat16 and its like
+    except TypeMismatch as error:  # bfloat16 is not installed
+        raise CheckpointError(f"Reading {path}: {error}") from error
+    except TypeError as error:  # float8 and its like
         raise CheckpointError(
             f"Reading {path}: it holds an element type that tinynet has not ({error}). Save it as float32."
         ) from error

@@ -36,6 +36,7 @@ def standing(trainer: "Trainer") -> dict[str, Any]:
         "model": {name: tensor.numpy() for name, tensor in trainer.model.state_dict().items()},
         "optimizer": optimizer | {"memory": {name: tensor.numpy() for name, tensor in optimizer["memory"].items()}},
         "random": random.get_state(),
+        "scaler": trainer.scaler.state_dict() if trainer.scaler else None,
     }
 
 
@@ -51,6 +52,8 @@ def put_back(trainer: "Trainer", state: dict[str, Any]) -> None:
         parameter.load_(array)
     trainer.optimizer.load_state_dict(state["optimizer"])
     random.set_state(state["random"])
+    if trainer.scaler and state["scaler"]:
+        trainer.scaler.load_state_dict(state["scaler"])
 
 
 # --- as a file --------------------------------------------------------------------------------------------------------
@@ -98,7 +101,7 @@ def load_run(trainer: "Trainer", path: Any, loader: DataLoader, callbacks: list[
     before = standing(trainer)
     try:
         loader.load_state_dict(saved["loader"])
-        put_back(trainer, unpack({key: saved[key] for key in before}, arrays))
+        put_back(trainer, unpack({key: saved.get(key) for key in before}, arrays))
     except BaseException:
         put_back(trainer, before)
         raise
@@ -122,6 +125,7 @@ def made_with(trainer: "Trainer", data: Dataset, callbacks: list[Callback]) -> d
         "schedule": f"{type(trainer.schedule).__name__} {_settings(trainer.schedule)}" if trainer.schedule else "none",
         "l2": repr(float(trainer.l2)),
         "clip_norm": repr(trainer.clip_norm and float(trainer.clip_norm)),
+        "precision": trainer.precision,
         "callbacks": ", ".join(type(c).__name__ for c in callbacks),
         "data": f"{data.x.shape} -> {data.y.shape}, sample {_sample(data):08x}",
     }

@@ -15,6 +15,7 @@ from tinynet.program import Program
 from tinynet.recording import Captured, capture
 from tinynet.sharding import Sharded
 from tinynet.tensor import Tensor
+from tinynet.training.precision import products
 from tinynet.training.run_state import put_back, standing
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ class Step:
     def __call__(self, x: Any, y: Any) -> Tensor:
         """Take the step with this batch and return its loss; where it cannot be recorded, undo the attempt and go on
         eagerly."""
+        with products(self.trainer.precision):
+            return self._taken(x, y)
+
+    def _taken(self, x: Any, y: Any) -> Tensor:
         if self.recorded is None:
             return self._whole(x, y)
         before = self.trainer.backend.use_threads(self.inside) if self.inside else None

@@ -12,6 +12,7 @@ from tinynet.program import Program
 from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 from tinynet.training.admission import as_target
+from tinynet.training.precision import checked_precision, computing
 from tinynet.training.step import Step, Totals
 from tinynet.training.threads import checked, choose, separable
 
@@ -44,8 +45,9 @@ class Steps:
     def _forward(self, totals: Totals, x: Any, y: Any) -> Tensor:
         """The loss of some examples; it and the metrics are added to the running totals."""
         trainer = self.trainer
-        prediction = trainer.model(x)
-        loss: Tensor = trainer.loss(prediction, y)
+        with computing(trainer.precision):
+            prediction = trainer.model(x)
+            loss: Tensor = trainer.loss(prediction, y)
         if totals:
             with no_grad():
                 totals["loss"].add_(loss.detach() * len(x) if trainer.loss.reduction != "sum" else loss.detach())
@@ -56,11 +58,14 @@ class Steps:
     def _share(self, totals: Totals, x: Any, y: Any) -> Tensor:
         self.trainer.model.zero_grad()
         loss = self._forward(totals, x, y)
-        loss.backward()
+        scaler = self.trainer.scaler
+        (scaler.scale(loss) if scaler else loss).backward()
         return loss
 
     def _update(self, examples: int) -> None:
-        trainer = self.trainer
+        trainer, scaler = self.trainer, self.trainer.scaler
+        if scaler:
+            scaler.unscale_(trainer.optimizer)
         with no_grad():
             if trainer.l2:
                 for w in trainer.model.parameters():
@@ -68,7 +73,11 @@ class Steps:
                         w.grad.add_(w * (trainer.l2 / examples))
             if trainer.clip_norm:
                 clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
-        trainer.optimizer.step()
+        if scaler:
+            scaler.step(trainer.optimizer)
+            scaler.update()
+        else:
+            trainer.optimizer.step()
 
     def _look(self, totals: Totals, x: Any, y: Any) -> Tensor:
         with no_grad():
@@ -96,7 +105,7 @@ class Steps:
         trainer = self.trainer
         loss = trainer.loss, trainer.loss.reduction
         parts = trainer.model, loss, trainer.optimizer, trainer.capture, trainer.threads
-        made_of = recordings.version, parts, trainer.l2, trainer.clip_norm, examples
+        made_of = recordings.version, parts, trainer.precision, trainer.l2, trainer.clip_norm, examples
         if self._single is None or self._single[0] != made_of:
             make: Make = lambda shares: self.training_in(shares, examples, counting=False)
             self._single = made_of, make(self._found(make, x, y))
@@ -119,6 +128,7 @@ class Steps:
         to try, and those that were not chosen are let go, with all their memory."""
         trainer = self.trainer
         checked(trainer.threads, trainer)
+        checked_precision(trainer.precision, trainer)
         for what, given in (("x", x), ("y", y)):
             if not hasattr(given, "shape") or not len(given):
                 raise ArgumentError(f"a batch is two arrays or tensors with a row an example; {what} is {given!r:.40}.")
@@ -144,7 +154,7 @@ class Steps:
     def _made_of(self) -> tuple[Any, ...]:
         trainer = self.trainer
         parts = trainer.model, trainer.loss, trainer.loss.reduction, trainer.optimizer, *trainer.metrics.items()
-        return trainer.backend.name, parts, trainer.capture
+        return trainer.backend.name, parts, trainer.capture, trainer.precision
 
     def _kept(self, key: Any, make: Any) -> Step:
         if key not in self._steps:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.dtypes import HALVES
 from tinynet.errors import ArgumentError, CaptureError
 from tinynet.modes import no_grad
+from tinynet.training.precision import computing
 from tinynet.training.run_state import put_back, standing
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def separable(trainer: "Trainer", x: Any, y: Any) -> bool:
 
 
 def _loss(trainer: "Trainer", x: Any, y: Any) -> float:
-    return float(trainer.loss(trainer.model(x), y))
+    with computing(trainer.precision):
+        return float(trainer.loss(trainer.model(x), y))
 
 
 def _adds_up(trainer: "Trainer", x: Any, y: Any) -> bool:
@@ -72,7 +74,8 @@ def _adds_up(trainer: "Trainer", x: Any, y: Any) -> bool:
     if half == 0:
         return True
     whole, first, second = (_loss(trainer, x[s], y[s]) for s in (slice(None), slice(half), slice(half, None)))
-    tolerance = 1e-2 if next(trainer.model.parameters()).dtype in HALVES else 1e-4
+    coarse = {trainer.precision, next(trainer.model.parameters()).dtype} & set(HALVES)
+    tolerance = 1e-2 if coarse else 1e-4
     joined = first + second if trainer.loss.reduction == "sum" else (first * half + second * (len(x) - half)) / len(x)
     return math.isclose(whole, joined, rel_tol=tolerance, abs_tol=tolerance) or not math.isfinite(whole)
 

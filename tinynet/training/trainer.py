@@ -14,7 +14,7 @@ from tinynet.data import DataLoader, Dataset
 from tinynet.errors import ArgumentError, TypeMismatch
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
-from tinynet.optim import Optimizer, Schedule
+from tinynet.optim import GradScaler, Optimizer, Schedule
 from tinynet.program import Program
 from tinynet.tensor import Tensor
 from tinynet.training.admission import Data, as_dataset, as_loader, check
@@ -22,6 +22,7 @@ from tinynet.training.callbacks import Callback, OverfittingWarning
 from tinynet.training.history import History
 from tinynet.training.interruption import Interruption
 from tinynet.training.metrics import TAKEN, find_metrics
+from tinynet.training.precision import checked_precision, computing, products
 from tinynet.training.progress import Progress, make_progress
 from tinynet.training.run_state import load_run, pack_callbacks, save_run
 from tinynet.training.step import Step
@@ -48,6 +49,9 @@ class Trainer:
         threads: how many shares each batch is cut into, a thread and a core each; the result for a number of threads is
             the same every time, bit for bit. ``"auto"`` tries on the first batch and takes what is fastest: one program
             for small networks, a share for each core for large ones. What it took is in ``history.notes``.
+        precision: what a step computes in. ``"float32"``; ``"tf32"``, float32 whose products a GPU may compute in TF32;
+            ``"bfloat16"`` or ``"float16"``, mixed precision: products in half floats, losses, normalisation and
+            parameters in float32 (``tn.autocast``), with float16 a loss that is scaled (``tn.GradScaler``).
         callbacks: looked at after each epoch; a warning of overfitting is always among them.
     """
 
@@ -63,6 +67,7 @@ class Trainer:
         clip_norm: float | None = None,
         capture: bool = True,
         threads: int | str = "auto",
+        precision: str = "float32",
         callbacks: Sequence[Callback] = (),
     ) -> None:
         for what, given, kind in (("model", model, Module), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer)):
@@ -83,6 +88,8 @@ class Trainer:
         self.l2, self.clip_norm, self.capture = l2, clip_norm, capture
         self.callbacks = [*callbacks, OverfittingWarning()]
         self.threads = checked(threads, self)
+        self.precision = checked_precision(precision, self)
+        self.scaler = GradScaler() if precision == "float16" else None
         if schedule is not None and schedule.optimizer not in (None, optimizer):
             raise ArgumentError("Trainer(schedule=) steers another optimiser already. Make the schedule without one.")
         if not optimizer.bound:
@@ -321,5 +328,6 @@ class Trainer:
             return {name: total / len(dataset) for name, total in step.read().items()}
 
     def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
-        """The model's outputs for many examples, in evaluation mode: ``model.predict``."""
-        return self.model.predict(x, batch_size)
+        """The model's outputs for many examples, in evaluation mode: ``model.predict`` in this trainer's precision."""
+        with products(self.precision), computing(self.precision):
+            return self.model.predict(x, batch_size)
