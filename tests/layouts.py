@@ -1,9 +1,28 @@
 """Arrays in every layout that a view can have, drawn by hypothesis, for tests of what reads strides."""
 
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
+import support  # noqa: F401  # how random tests are drawn
 from hypothesis import strategies as st
+
+with suppress(ImportError):
+    import ml_dtypes  # noqa: F401  # makes bfloat16 known to NumPy
+
+# Sums of a few terms of about 1, rounded in the type that they are stored in.
+TOLERANCE = {"float64": 1e-14, "float32": 1e-5, "float16": 2**-9, "bfloat16": 2**-6}
+without_bfloat16 = pytest.mark.skipif("ml_dtypes" not in sys.modules, reason="ml_dtypes is not installed")
+TYPES = [*list(TOLERANCE)[:3], pytest.param("bfloat16", marks=without_bfloat16)]
+rng = np.random.default_rng(8)
+
+
+def numbers(*shape, dtype="float32"):
+    """An array of numbers of about 1, on the host."""
+    return rng.normal(size=shape).astype(dtype)
+
 
 AROUND = -77  # what lies in memory beside the array
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import strict_cuda
 import strict_cupy
 from strict_cublas import StrictCublas
 
@@ -16,6 +17,7 @@ class StrictCupy(CupyBackend):
     def __init__(self, name: str = "cupy") -> None:
         self.name = name
         super().__init__(strict_cupy, StrictCublas())
+        self.products.small = 512 * strict_cuda.compilable  # the CPU is slow at a card's kernels
 
     def compile(self) -> None:
         """Nothing to compile with."""

@@ -21,11 +21,6 @@ ACTIVATIONS = (None, "relu", "sigmoid", "tanh")
 TILE, THREADS, LANES = 32, 256, 32
 
 
-def is_small(results: int, terms: int) -> bool:
-    """Whether a kernel of our own is to find so many results, each a sum of so many terms; sizes alone decide."""
-    return 0 < results * terms <= SMALL
-
-
 def fits(stack: Stack, b: Array | None, dtype: Any) -> bool:
     """Whether one launch does it: a stack of one dimension at most, and a bias of the same type for each column."""
     if b is not None and not (b.dtype == dtype and b.shape == (stack.n,) and b.flags.c_contiguous):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.cuda.blas import DATA_TYPES, Blas
-from tinynet.backends.cuda.gemm import fits, is_small, small_product
+from tinynet.backends.cuda.gemm import SMALL, fits, small_product
 from tinynet.backends.cuda.layout import stacked
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.kernels.plain import copy, relu, sigmoid
@@ -24,11 +24,12 @@ class Products:
     Args:
         xp: CuPy, or what stands for it.
         blas: cuBLAS.
-        module: the kernels of our own; without them cuBLAS does everything.
+        module: the kernels of our own.
+        small: multiplications up to which they are chosen; 0 leaves everything to cuBLAS. Sizes alone decide.
     """
 
-    def __init__(self, xp: Any, blas: Blas, module: Module | None = None) -> None:
-        self.xp, self.blas, self.module = xp, blas, module
+    def __init__(self, xp: Any, blas: Blas, module: Module, small: int = SMALL) -> None:
+        self.xp, self.blas, self.module, self.small = xp, blas, module, small
 
     def kernels(self) -> dict[str, Any]:
         """name -> kernel, for the backend's table."""
@@ -93,7 +94,7 @@ class Products:
 
     def _in_one_launch(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> bool:
         """Whether a kernel of our own has done it all."""
-        if self.module is None or x.dtype != out.dtype or not is_small(out.size, x.shape[-1]):
+        if not 0 < out.size * x.shape[-1] <= self.small or x.dtype != out.dtype:
             return False
         stack = stacked(x, y, out)
         if not fits(stack, b, x.dtype):

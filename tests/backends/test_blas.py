@@ -6,30 +6,19 @@ header does not declare. On a GPU the same tests compare the numbers of cuBLAS i
 
 import sys
 import types
-from contextlib import suppress
 
 import numpy as np
 import pytest
 import strict_cupy
-import support  # noqa: F401  # how random tests are drawn
 from hypothesis import given
 from hypothesis import strategies as st
-from layouts import AROUND, layouts
+from layouts import AROUND, TOLERANCE, TYPES, layouts, numbers
 from strict_cublas import StrictCublas
 
 from tinynet import get_backend, set_float32_matmul_precision
 from tinynet.backends.cuda import blas as blas_file
 from tinynet.backends.cuda.blas import Blas, CublasError, load
 from tinynet.errors import ArgumentError, BackendError
-
-with suppress(ImportError):
-    import ml_dtypes  # noqa: F401  # makes bfloat16 known to NumPy
-
-# Sums of up to 6 terms of about 1, rounded in the type that they are stored in.
-TOLERANCE = {"float64": 1e-14, "float32": 1e-5, "float16": 2**-9, "bfloat16": 2**-6}
-without_bfloat16 = pytest.mark.skipif("ml_dtypes" not in sys.modules, reason="ml_dtypes is not installed")
-TYPES = [*list(TOLERANCE)[:3], pytest.param("bfloat16", marks=without_bfloat16)]
-rng = np.random.default_rng(8)
 
 
 @pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)], scope="module")
@@ -40,10 +29,6 @@ def door(request):
 @pytest.fixture
 def strict_door():
     return Blas(strict_cupy, StrictCublas())
-
-
-def numbers(*shape, dtype="float32"):
-    return rng.normal(size=shape).astype(dtype)
 
 
 def calls(blas):
