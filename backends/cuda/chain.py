@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.cuda.formulas import HALVES, INTEGERS_TOO, MOVES, number, numpy_type, written
+from tinynet.backends.cuda.formulas import INTEGERS_TOO, MOVES, number, written
 from tinynet.backends.cuda.module import NAMES, Module, blocks, source
+from tinynet.dtypes import HALVES
 
 BLOCK = 256
 MOST = 1 << 14  # blocks; beyond, a thread goes on to other elements
@@ -183,7 +184,7 @@ def computes_in(name: str, kinds: list[str], numbers: list[Any], out: str) -> st
         return kinds[0] if kinds else out
     if name == "where":
         return out
-    found = np.result_type(*map(numpy_type, kinds)) if kinds else numpy_type(out)
+    found = np.result_type(*map(np.dtype, kinds)) if kinds else np.dtype(out)
     whole = found.kind in "iu"
     if found.kind == "b" or (whole and (name not in INTEGERS_TOO or any(isinstance(x, float) for x in numbers))):
         return None  # what NumPy makes of these depends on more than the types

@@ -12,7 +12,6 @@ import numpy as np
 
 Formula = Callable[..., str | tuple[str, ...]]
 
-HALVES = ("float16", "bfloat16")
 COMPARISONS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 INTEGERS_TOO = {"add", "sub", "mul", "neg", "maximum", "minimum", "where", "copy", "cast", *COMPARISONS}
 MOVES = {"copy", "cast"}  # whose result may have any type
@@ -22,18 +21,9 @@ _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 _ROOT = math.sqrt(2 / math.pi)
 
 
-def numpy_type(name: str) -> Any:
-    """An element type as NumPy has it."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
-
-
 def number(value: Any, name: str) -> str:
     """A number as a literal of the type that an operation computes in, digit for digit."""
-    dtype = numpy_type(name)
+    dtype = np.dtype(name)
     if dtype.kind == "b":
         return "true" if value else "false"
     if dtype.kind in "iu":
@@ -109,7 +99,7 @@ def written(name: str, inputs: list[str], values: tuple[Any, ...], params: dict[
         exponent = values[1] if isinstance(values[1], int | float) else None
         return [_power(*inputs, exponent, literal)]
     if name == "sigmoid":
-        return [_sigmoid(inputs[0], numpy_type(dtype).itemsize, literal)]
+        return [_sigmoid(inputs[0], np.dtype(dtype).itemsize, literal)]
     if name == "softplus":
         return [f"larger({inputs[0]}, {literal(0)}) + log1p(exp(-fabs({inputs[0]})))"]
     if name == "relu":

@@ -27,7 +27,7 @@ COUNTS_ON = {"uniform"}  # what also writes to what it is given
 
 
 @dataclass
-class _Link:
+class Link:
     """A call as a chain sees it.
 
     Attributes:
@@ -59,7 +59,7 @@ class _Link:
 class _Group:
     """Links that are to be one chain."""
 
-    links: list[_Link]
+    links: list[Link]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,7 +82,7 @@ def in_chains(program: "Program", cuda: Module) -> "list[Call]":
     wanted = _wanted(program.calls)
     entries: list[Any] = []
     for call in program.calls:
-        link = None if call.is_view else _link(call, array_type)
+        link = None if call.is_view else linked(call, array_type)
         if link is None:
             entries.append(call)
         elif place := _found(entries, link, array_type):
@@ -108,7 +108,7 @@ def _wanted(calls: "list[Call]") -> set[int]:
 # --- a call as a link -------------------------------------------------------------------------------------------------
 
 
-def _link(call: "Call", array_type: type) -> _Link | None:
+def linked(call: "Call", array_type: type) -> Link | None:
     """The call as a link, if a chain can do what it does."""
     name, inputs, outs = call.name, call.inputs, call.outs
     shape = tuple(outs[0].shape)
@@ -126,7 +126,7 @@ def _link(call: "Call", array_type: type) -> _Link | None:
     dtype = computes_in(name, kinds, numbers, results[0])
     if dtype is None or any(kind not in NAMES for kind in (*kinds, *results)):
         return None
-    link = _Link(call, shape, Step(name, [], [], call.params, dtype))
+    link = Link(call, shape, Step(name, [], [], call.params, dtype))
     for x in inputs:
         place = x
         if isinstance(x, array_type):
@@ -176,7 +176,7 @@ def _apart(reads: list[Touched], writes: list[Touched]) -> bool:
 # --- which chain a call joins -----------------------------------------------------------------------------------------
 
 
-def _found(entries: list[Any], link: _Link, array_type: type) -> _Group | None:
+def _found(entries: list[Any], link: Link, array_type: type) -> _Group | None:
     """The last chain that a link can join: where it stands, or at the end, if nothing between is in the way."""
     between: list[tuple[list[Touched], list[Touched]]] = []
     for place in range(len(entries) - 1, max(-1, len(entries) - REACH), -1):
@@ -201,13 +201,13 @@ def _touched(call: "Call", array_type: type) -> tuple[list[Touched], list[Touche
     return arrays, [(_range(x), None) for x in call.outs] + (arrays if call.name in COUNTS_ON else [])
 
 
-def _passes(link: "_Link | _Group", reads: list[Touched], writes: list[Touched]) -> bool:
+def _passes(link: "Link | _Group", reads: list[Touched], writes: list[Touched]) -> bool:
     """Whether a link or a chain may as well be done on the other side of what reads and writes these."""
     late = any(_meet(here, there) for here, _ in link.reads for there, _ in writes)
     return not late and not any(_meet(here, there) for here, _ in link.writes for there, _ in (*reads, *writes))
 
 
-def _fits(group: _Group, link: _Link) -> bool:
+def _fits(group: _Group, link: Link) -> bool:
     """Whether a link can join a group."""
     whole = _Group([*group.links, link])
     shape, alone = whole.shape, len({link.single for link in whole.links}) == 1
@@ -224,7 +224,7 @@ def _fits(group: _Group, link: _Link) -> bool:
     return all(_apart(*pair) for pair in pairs)
 
 
-def _spread(link: _Link, shape: tuple[int, ...]) -> _Link:
+def _spread(link: Link, shape: tuple[int, ...]) -> Link:
     """The link in a space of its own size, or, where it is a single number, in any."""
     known: dict[Any, Any] = {}
     for place in link.arrays:
@@ -240,7 +240,7 @@ def _spread(link: _Link, shape: tuple[int, ...]) -> _Link:
     )  # fmt: skip
     reads, writes = ([(there, known[place]) for there, place in touched] for touched in (link.reads, link.writes))
     arrays = {known[place]: array for place, array in link.arrays.items()}
-    return _Link(link.call, link.shape, step, arrays, link.flat, reads, writes)
+    return Link(link.call, link.shape, step, arrays, link.flat, reads, writes)
 
 
 def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:

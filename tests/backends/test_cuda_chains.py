@@ -6,13 +6,15 @@ NumPy's own kernels are the witness; on a GPU the same tests run on the card.
 import numpy as np
 import pytest
 import strict_cuda
+import strict_cupy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strict_backend import strict_cupy_in_charge
 
 import tinynet as tn
 from tinynet.backends.cuda.chain import collapsed
-from tinynet.backends.cuda.formulas import KNOWN, number, numpy_type
+from tinynet.backends.cuda.elementwise import RESULTS
+from tinynet.backends.cuda.formulas import KNOWN, number
 from tinynet.backends.cuda.fusion import in_chains
 from tinynet.backends.kernels import table
 from tinynet.modes import switched
@@ -192,6 +194,38 @@ def test_what_nobody_reads_is_not_stored(cupy):
     assert call.out == (made,) or call.out[0] is made
     assert len(call.inputs) == 1
     np.testing.assert_allclose(cupy.numpy(made), np.exp(-ANY * ANY), 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("name", RESULTS)
+def test_an_operation_alone_is_one_launch(strict, name, dtype, monkeypatch):
+    inputs, params = OPERATIONS[name]
+    monkeypatch.setattr(strict_cupy, "_NAMES", {key: strict_cupy._NAMES[key] for key in ("empty", "copyto")})
+    given = [on(strict, x, dtype) for x in inputs]
+    host = [x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs]
+    expected = NUMPY[name](*host, **params)
+    for turned in (False, True):
+        several = RESULTS[name] > 1
+        out = [strict.array(ANY.astype(dtype)) for _ in range(RESULTS[name])] if turned else None
+        made = strict.launch(name, *given, out=(tuple(out) if several else out[0]) if out else None, **params)
+        for a, b in zip(made if several else [made], expected if several else [expected], strict=True):
+            close(strict, a, np.asarray(b), dtype)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_an_operation_alone_takes_any_layout_and_writes_in_place(cupy, name):
+    inputs, params = OPERATIONS[name]
+    if RESULTS[name] > 1:
+        pytest.skip("two results have no place in one input")
+    turned = [cupy.array(np.ascontiguousarray(x.T)).T if isinstance(x, np.ndarray) else x for x in inputs]
+    expected = NUMPY[name](*inputs, **params)
+    place = turned[1 if name == "where" else 0]
+    assert cupy.launch(name, *turned, out=place, **params) is place
+    close(cupy, place, expected, "float64")
+    whole, ints = np.arange(-3, 3), [np.arange(-3, 3) for _ in inputs]
+    if name in ("sigmoid", "relu_gradient"):
+        found = cupy.launch(name, *map(cupy.array, ints[: len(inputs)]))
+        np.testing.assert_allclose(cupy.numpy(found), NUMPY[name](*[whole] * len(inputs)), 1e-14)
 
 
 # --- what may be joined, and what not ---------------------------------------------------------------------------------
@@ -412,7 +446,7 @@ def test_numbers_are_written_digit_for_digit(dtype):
     for value in (0.1, -1 / 3, 1e-30, 3, 65504.0):
         written = number(value, dtype)
         _, _, literal = written.strip("()").partition(")")
-        assert float.fromhex(literal) == float(numpy_type(dtype).type(value))
+        assert float.fromhex(literal) == float(np.dtype(dtype).type(value))
     assert "INFINITE" in number(float("-inf"), dtype)
     assert (number(True, "bool"), number(-3, "int64")) == ("true", "(-3LL)")
 

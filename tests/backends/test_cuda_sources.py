@@ -1,7 +1,7 @@
 """Every source in CUDA C++ becomes machine code for the cards of a decade, without a card: NVRTC needs none.
 
-sm_75 is Turing (T4, RTX 20), sm_80 Ampere (A100), sm_90 Hopper (H100), sm_120 Blackwell (RTX 50). What the code computes
-is looked at by the tests beside this one, which run the same text on the CPU.
+sm_75 is Turing (T4, RTX 20), sm_80 Ampere (A100), sm_90 Hopper (H100), sm_120 Blackwell (RTX 50). What the code
+computes is looked at by the tests beside this one, which run the same text on the CPU.
 """
 
 import importlib.util
@@ -60,12 +60,17 @@ def test_what_is_no_source_is_refused():
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_chain_of_every_formula_becomes_machine_code(dtype):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
     x, y, flag = (Place(address, kind, (5, 1)) for address, kind in ((0, dtype), (64, dtype), (128, "bool")))
     number = Place(192, dtype, (0, 0))
+    alone = "neg exp log sqrt sin cos abs erf tanh sign copy cast sigmoid softplus relu gelu".split()
     given = {
-        "where": [flag, x, number], "clip": [x, -1.0, 0.5], "leaky_relu": [x, 0.1], "pow": [x, y], "relu_gradient": [x, y],
-        **{name: [x] for name in "neg exp log sqrt sin cos abs erf tanh sign copy cast sigmoid softplus relu gelu".split()},
-    }  # fmt: skip
+        "where": [flag, x, number],
+        "clip": [x, -1.0, 0.5],
+        "leaky_relu": [x, 0.1],
+        **{name: [x] for name in alone},
+    }
     steps = []
     for i, name in enumerate(sorted(KNOWN)):
         kinds = (
