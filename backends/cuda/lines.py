@@ -48,6 +48,11 @@ def sides(shape: tuple[int, ...], dim: int) -> tuple[int, int]:
     return prod(shape[:dim]), prod(shape[dim + 1 :])
 
 
+def together(xp: Any, x: Array) -> Array:
+    """The array, or a copy of it that lies row by row."""
+    return x if x.flags.c_contiguous else xp.ascontiguousarray(x)
+
+
 def place(xp: Any, out: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Where a result is computed, row by row and of that type: ``out`` itself if it lies so."""
     return out if out is not None and out.dtype == dtype and out.flags.c_contiguous else xp.empty(shape, dtype)

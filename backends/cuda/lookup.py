@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, place
+from tinynet.backends.cuda.lines import given, place, together
 from tinynet.backends.cuda.module import NAMES, Module, blocks
 from tinynet.backends.cuda.strays import Strays
 from tinynet.backends.kernels.plain import copy
@@ -92,7 +92,7 @@ def _take(cuda: Module, strays: Strays, x: Array, index: Array, least: int, out:
     word = next(word for word in WORDS if not (size % word or x.data.ptr % word or made.data.ptr % word))
     team = min(1 << (size // word - 1).bit_length(), 256)
     cuda.kernel(FILE, "take_rows", T=WORDS[word], I=dtype_name(index.dtype))(
-        blocks(index.size, 256 // team), 256, x, xp.ascontiguousarray(index), made, strays.count, np.int64(index.size),
+        blocks(index.size, 256 // team), 256, x, together(xp, index), made, strays.count, np.int64(index.size),
         np.int64(len(x)), np.int64(size // word), np.int64(least), np.int32(team),
     )  # fmt: skip
     return given(xp, made, out)
@@ -115,7 +115,7 @@ def _add(cuda: Module, g: Array, index: Array, shape: tuple[int, ...], out: Arra
     if by_place:
         made.fill(0)
     cuda.kernel(FILE, "add_rows", T=dtype_name(g.dtype), I=dtype_name(index.dtype))(
-        (grid, tiles), THREADS, xp.ascontiguousarray(g), xp.ascontiguousarray(index), made, np.int64(count),
+        (grid, tiles), THREADS, together(xp, g), together(xp, index), made, np.int64(count),
         np.int64(rows), np.int64(columns), np.int32(lanes), np.int32(by_place),
     )  # fmt: skip
     return given(xp, made, out)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, place, team
+from tinynet.backends.cuda.lines import given, place, team, together
 from tinynet.backends.cuda.module import Module, blocks, divisor
 from tinynet.dtypes import FLOATS, dtype_name
 
@@ -110,7 +110,7 @@ def _laid(xp: Any, x: Array, axes: tuple[int, ...]) -> tuple[Array, Sizes | None
     """x, copied row by row if it must be, and its sizes. Rows are, so that w runs along them."""
     in_rows = axes == tuple(range(x.ndim - len(axes), x.ndim))
     if in_rows or not (sizes := _sizes(x, axes)):
-        x = xp.ascontiguousarray(x)
+        x = together(xp, x)
         sizes = _sizes(x, axes)
     return x, sizes
 
@@ -149,7 +149,7 @@ def _steps(x: Array, axes: tuple[int, ...], sizes: Sizes, extra: Array | None) -
 
 
 def _flat(xp: Any, *arrays: Array | None) -> list[Array | None]:
-    return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
+    return [None if a is None else together(xp, a) for a in arrays]
 
 
 def _like(xp: Any, x: Array, out: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, run_together
+from tinynet.backends.cuda.lines import given, run_together, together
 from tinynet.backends.cuda.module import Module, blocks
 from tinynet.dtypes import FLOATS, dtype_name
 
@@ -32,7 +32,7 @@ def _rotary(
     made = out if out is not None and out.dtype == x.dtype else xp.empty_like(x)
     split = _split(x, made)
     if split is None:
-        x = xp.ascontiguousarray(x)
+        x = together(xp, x)
         made = xp.empty(x.shape, x.dtype)
         split = _split(x, made)
     (length, half), stack = (x.shape[-2], x.shape[-1] // 2), math.prod(x.shape[:-2])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, lines, place, sides, team
+from tinynet.backends.cuda.lines import given, lines, place, sides, team, together
 from tinynet.backends.cuda.module import NAMES, Module, blocks
 from tinynet.backends.cuda.strays import Strays
 from tinynet.dtypes import FLOATS, dtype_name
@@ -35,7 +35,7 @@ def _softmax(cuda: Module, plain: Mapping[str, Kernel], name: str, x: Array, dim
     if dtype not in FLOATS or not x.size or not 0 <= dim < x.ndim:
         return plain[name](x, dim, out=out)
     made = xp.empty(x.shape, x.dtype) if out is None or out.dtype != x.dtype or lines(out, dim) is None else out
-    x = xp.ascontiguousarray(x) if lines(x, dim) is None else x
+    x = together(xp, x) if lines(x, dim) is None else x
     length, (before, after) = x.shape[dim], sides(x.shape, dim)
     threads, block = (1, 128) if after >= SIDE_BY_SIDE and length <= SHORT else team(length)
     strides = [np.int64(stride) for a in (x, made) for stride in lines(a, dim) or ()]
@@ -64,7 +64,7 @@ def _softmax_cross_entropy(
     sums = xp.empty(grid, "float64" if dtype == "float64" else "float32") if mean else None
     strides = [np.int64(stride // a.itemsize) for a in (x, made_slope) for stride in a.strides]
     cuda.kernel(FILE, "softmax_cross_entropy", T=dtype, I=kind)(
-        grid, block, x, xp.ascontiguousarray(target), None if mean else result, result if mean else None, made_slope,
+        grid, block, x, together(xp, target), None if mean else result, result if mean else None, made_slope,
         sums, finished, strays.count, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
     )  # fmt: skip
     return given(xp, result, losses), given(xp, made_slope, slope)
