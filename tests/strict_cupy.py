@@ -489,9 +489,14 @@ def _product(name):
                 raise ValueError(f"Not supported dtype combination: {a.dtype}, {b.dtype} into {out.dtype}")
             if not out.flags.c_contiguous:
                 raise ValueError("Output array must be C-contiguous")
+        bfloat16 = "bfloat16" in (a.dtype.name, b.dtype.name)
+        if bfloat16 and max(a.ndim, b.ndim) > 2:
+            raise TypeError("CuPy multiplies stacks of bfloat16 by its kernels of integers")
         with _quiet():
             result = getattr(np, name)(a, b, out=None if out is None else out._host)
-        return _wrap(result) if out is None else out
+        if out is None:  # NumPy gives float32 for bfloat16
+            return _wrap(result.astype(np.result_type(a, b)) if bfloat16 else result)
+        return out
 
     product.__name__ = name
     return product

@@ -53,7 +53,7 @@ def test_they_are_uniform_and_independent():
 
 
 @on_array_backends
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_the_element_type(backend, dtype):
     x = draw(backend, 3, 2, dtype=dtype)
     assert (x.dtype, x.shape, x.requires_grad) == (dtype, (3, 2), False)
@@ -94,9 +94,11 @@ def test_another_seed_gives_other_numbers():
     assert len(seen) == 50
 
 
-def test_half_floats_stay_below_one():
+@on_array_backends
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_floats_stay_below_one(backend, dtype):
     tn.manual_seed(0)
-    x = draw("numpy", 300_000, dtype="float16")
+    x = draw(backend, 300_000, dtype=dtype)
     assert x.amax().item() < 1 and x.amin().item() >= 0
 
 

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.tiny
 
 HOST = np.arange(6.0, dtype=np.float32).reshape(2, 3)
 INDEX = np.array([0, 1])
+BFLOAT16 = np.dtype(__import__("ml_dtypes").bfloat16)
 
 
 @pytest.fixture
@@ -21,6 +22,15 @@ def same(array, expected):
     """Equal values, shape and dtype, and a device array."""
     assert isinstance(array, xp.ndarray)
     np.testing.assert_array_equal(xp.asnumpy(array), expected, strict=True)
+
+
+def test_a_product_of_bfloat16_is_bfloat16(a):
+    """Where NumPy gives float32, CuPy keeps the type."""
+    x = a.astype(BFLOAT16)
+    product = xp.matmul(x, x.T)
+    assert product.dtype == BFLOAT16
+    assert xp.matmul(x, x.T, out=xp.empty((2, 2), BFLOAT16)).dtype == BFLOAT16
+    np.testing.assert_array_equal(xp.asnumpy(product).astype(float), [[5, 14], [14, 50]])
 
 
 # Each row does what CuPy refuses, or what it leaves undefined: (the error, words in its message, the deed).
@@ -49,6 +59,7 @@ BITES = {
     "implicit conversion in a list": (TypeError, "Implicit conversion", lambda a: np.array([a, a])),
     "into a host array": (TypeError, "Implicit conversion", lambda a: HOST.copy().__setitem__(..., a)),
     "hash": (TypeError, "unhashable", hash),
+    "stack of products of bfloat16": (TypeError, "integers", lambda a: xp.matmul(*[a[None].astype(BFLOAT16)] * 2)),
     "ufunc where=": (TypeError, "where", lambda a: xp.exp(a, where=a > 1)),
     "NumPy ufunc where=": (TypeError, "where", lambda a: np.exp(a, where=a > 1)),
     "sum where=": (TypeError, "where", lambda a: xp.sum(a, where=a > 1)),

@@ -9,8 +9,10 @@ import threading
 from typing import Any
 
 from tinynet.backends.kernels.register import Array, kernel
+from tinynet.dtypes import dtype_name
 
 GOLDEN = 0x9E3779B9  # 2^32 / the golden ratio: steps that spread evenly
+BELOW_ONE = {"float16": 1 - 2.0**-11, "bfloat16": 1 - 2.0**-8}  # where rounding would reach 1
 _counting = threading.Lock()  # two threads never draw the same numbers
 
 
@@ -37,4 +39,5 @@ def uniform(xp: Any, state: Array, shape: tuple[int, ...], dtype: str, out: Arra
         _mix(xp, bits)
     xp.right_shift(bits, 8, out=bits)
     xp.multiply(bits.reshape(out.shape), 2.0**-24, out=out)
-    return xp.minimum(out, 1 - 2.0**-11, out=out) if out.dtype.itemsize == 2 else out  # where rounding would reach 1
+    below = BELOW_ONE.get(dtype_name(out.dtype))
+    return xp.minimum(out, below, out=out) if below else out
