@@ -64,12 +64,11 @@ class Images:
         self.module = Counted(self.xp)
         self.plain = table(self.xp) | Products(self.xp, blas, self.module).kernels()
         pools, self.convolutions = Pools(self.module, self.plain), Convolutions(self.module, self.plain)
-        self.ways = {"own": self.convolutions.implicit, "columns": self.convolutions.columns}
         self.kernels = {name: getattr(theirs, name) for theirs in (pools, self.convolutions) for name in theirs.names}
 
     def go(self, way: str) -> None:
         """Let all convolutions go this way."""
-        self.convolutions.implicit = self.convolutions.columns = self.ways[way]
+        self.convolutions.forced = way
 
     def array(self, x: Any) -> Any:
         """On the card."""

@@ -19,13 +19,13 @@ MOST = 1 << 29  # bytes that columns may take
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
-def columns_win(name: str, sizes: Convolution, dtype: str) -> bool:
-    """Whether columns and a product are the faster way."""
+def chosen(name: str, sizes: Convolution, dtype: str) -> str:
+    """The way that should be the faster one: ``"own"`` or ``"columns"``."""
     if not fits(name, sizes):
-        return True
+        return "columns"
     if sizes.columns * BYTES[dtype] > MOST and not sizes.window.is_pixel:
-        return False
-    return columns_take(name, sizes, dtype) < own_takes(name, sizes, dtype)
+        return "own"
+    return "columns" if columns_take(name, sizes, dtype) < own_takes(name, sizes, dtype) else "own"
 
 
 def own_takes(name: str, sizes: Convolution, dtype: str) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynet.backends.cuda.columns import Columns
 from tinynet.backends.cuda.conv import Implicit
-from tinynet.backends.cuda.conv_rule import columns_win
+from tinynet.backends.cuda.conv_rule import chosen
 from tinynet.backends.cuda.module import Module, blocks
 from tinynet.backends.cuda.window import Array, Convolution, Pair, Window, place, sliding, takes
 from tinynet.dtypes import dtype_name
@@ -74,19 +74,24 @@ class Pools:
 class Convolutions:
     """Convolution, its transpose, which is the slope of its image, and the slope of its weights.
 
-    Each is found in one of two ways, by the sizes alone: a kernel that reads windows as it multiplies (``conv.py``), or
-    columns in memory and cuBLAS (``columns.py``). Settings: stride, padding, dilation.
+    Each is found in one of two ways, which the sizes choose (``conv_rule.py``): by a kernel that reads windows as it
+    multiplies (``conv.py``), or by columns in memory and cuBLAS (``columns.py``). Settings: stride, padding, dilation.
 
     Args:
         cuda: our kernels.
         plain: the table to fall back on, and to multiply with.
+
+    Attributes:
+        ways: ``"own"`` and ``"columns"``.
+        forced: the one to go, whatever the sizes; None as long as nobody compares them.
     """
 
     names = ("conv2d", "conv_transpose2d", "conv2d_weight_grad")
 
     def __init__(self, cuda: Module, plain: Mapping[str, Any]) -> None:
         self.cuda, self.plain = cuda, plain
-        self.implicit, self.columns = Implicit(cuda), Columns(cuda, plain)
+        self.ways: dict[str, Any] = {"own": Implicit(cuda), "columns": Columns(cuda, plain)}
+        self.forced: str | None = None
 
     def conv2d(self, x: Array, w: Array, b: Array | None, groups: int, out: Array = None, **settings: Any) -> Array:
         """Each window of the image times the weights, and b.
@@ -129,6 +134,6 @@ class Convolutions:
         if not takes(inputs, shapes, shape):
             return self.plain[name](*inputs, out=out, **settings)
         xp, result = self.cuda.xp, place(self.cuda.xp, shape, inputs[0], out)
-        way: Any = self.columns if columns_win(name, sizes, dtype_name(result.dtype)) else self.implicit
+        way = self.ways[self.forced or chosen(name, sizes, dtype_name(result.dtype))]
         getattr(way, name)(sizes, *[a if a is None else xp.ascontiguousarray(a) for a in inputs], result)
         return result if out is None or result is out else self.plain["copy"](result, out=out)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from tinynet import get_float32_matmul_precision, set_float32_matmul_precision
 from tinynet.backends.cuda import conv
-from tinynet.backends.cuda.conv_rule import MOST, columns_win
+from tinynet.backends.cuda.conv_rule import MOST, chosen
 from tinynet.backends.cuda.window import Convolution, sliding
 
 rng = np.random.default_rng(5)
@@ -225,21 +225,23 @@ def sizes(batch, inputs, outputs, size, kernel, groups=1):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rule(name):
     many = sizes(32, 256, 256, 16, 3)
-    assert columns_win(name, many, "float16")  # tensor cores
-    assert columns_win(name, sizes(64, 256, 256, 16, 1), "float32")  # nothing to copy
-    assert not columns_win(name, sizes(64, 3, 16, 30, 3), "float32")  # more copied than multiplied
+    assert chosen(name, many, "float16") == "columns"  # tensor cores
+    assert chosen(name, sizes(64, 256, 256, 16, 1), "float32") == "columns"  # nothing to copy
+    assert chosen(name, sizes(64, 3, 16, 30, 3), "float32") == "own"  # more copied than multiplied
     huge = sizes(4096, 256, 256, 40, 3)
     assert huge.columns * 2 > MOST
-    assert not columns_win(name, huge, "float16")
-    assert columns_win(name, sizes(1, 70_000, 70_000, 4, 3, groups=70_000), "float32")  # more groups than a grid takes
+    assert chosen(name, huge, "float16") == "own"
+    assert (
+        chosen(name, sizes(1, 70_000, 70_000, 4, 3, groups=70_000), "float32") == "columns"
+    )  # more groups than a grid takes
 
 
 def test_tf32_favours_columns():
     before = get_float32_matmul_precision()
     many = sizes(32, 64, 64, 16, 3)
-    assert not columns_win("conv2d", many, "float32")
+    assert chosen("conv2d", many, "float32") == "own"
     set_float32_matmul_precision("high")
     try:
-        assert columns_win("conv2d", many, "float32")
+        assert chosen("conv2d", many, "float32") == "columns"
     finally:
         set_float32_matmul_precision(before)
