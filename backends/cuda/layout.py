@@ -17,8 +17,8 @@ def lie(shape: tuple[int, ...], strides: tuple[int, ...]) -> Lie | None:
     (rows, columns), (down, right) = shape, strides
     if (right == 1 or columns == 1) and (down >= columns or rows == 1):
         return 0, columns if rows == 1 else down
-    if (down == 1 or rows == 1) and (right >= rows or columns == 1):
-        return 1, rows if columns == 1 else right
+    if (down == 1 or rows == 1) and right >= rows:
+        return 1, right
     return None
 
 

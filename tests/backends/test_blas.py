@@ -86,6 +86,8 @@ CALLS = {
     "columns apart": (lambda z: (z(6, 4)[::2].T, z(3, 5), z(10, 4)[::2].T), (1, 0)),
     "a row": (lambda z: (z(1, 3), z(3, 5), z(1, 5)), (1, 0)),
     "a column": (lambda z: (z(4, 3), z(3, 1), z(4, 1)), (1, 0)),
+    "a row with gaps": (lambda z: (z(1, 6)[:, ::2], z(3, 5), z(1, 10)[:, ::2]), (1, 0)),
+    "a column of a matrix with gaps": (lambda z: (z(4, 3), z(3, 6)[:, ::2][:, 1:2], z(4, 6)[:, ::2][:, :1]), (1, 0)),
     "a column of a matrix": (lambda z: (z(4, 3), z(3, 5)[:, 2:3], z(4, 7)[:, 1:2]), (1, 0)),
     "stack and matrix": (lambda z: (z(2, 6, 4, 3), z(5, 3).T, z(2, 6, 4, 5)), (1, 0)),
     "stack of rows and matrix": (lambda z: (z(6, 1, 3), z(3, 5), z(6, 1, 5)), (1, 0)),
