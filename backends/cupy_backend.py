@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.cuda import elementwise, image, lookup, norm, reduce, rotary, rows, sampling
+from tinynet.backends.cuda import attention, elementwise, image, lookup, norm, reduce, rotary, rows, sampling
 from tinynet.backends.cuda.blas import Blas
 from tinynet.backends.cuda.fusion import in_chains
 from tinynet.backends.cuda.graph import captured
@@ -43,7 +43,7 @@ TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] 
 
 
 COUNTING: tuple[Any, ...] = (lookup, rows)
-THEMES: tuple[Any, ...] = (elementwise, image, reduce, norm, rotary, sampling, *COUNTING)
+THEMES: tuple[Any, ...] = (attention, elementwise, image, reduce, norm, rotary, sampling, *COUNTING)
 """The files of kernels of our own: each hands over a table of those that it does better; some count strays."""
 
 

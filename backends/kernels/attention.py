@@ -60,7 +60,7 @@ def _bias(xp: Any, mask: Array | None, causal: bool, first: int, scores: Array) 
     return later if mask is None else later + mask
 
 
-def _place(xp: Any, like: Array, batch: tuple[int, ...], rows: int, columns: int) -> Array:
+def place(xp: Any, like: Array, batch: tuple[int, ...], rows: int, columns: int) -> Array:
     """Room for (batch…, rows, columns) in the same order of memory, so that heads come together without a copy."""
     return xp.empty_like(like, shape=(*batch, rows, columns))
 
@@ -73,7 +73,7 @@ def attention(
     """softmax(scale · q kᵀ + mask) v; and the softmax itself for the gradient."""
     if out is None:
         batch, length = xp.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2]
-        result = _place(xp, q, batch, length, v.shape[-1])
+        result = place(xp, q, batch, length, v.shape[-1])
         weights = xp.empty((*batch, length, k.shape[-2]), q.dtype)
     else:
         result, weights = out
@@ -97,17 +97,19 @@ def attention(
 @kernel
 def attention_grad(
     xp: Any, g: Array, result: Array, q: Array, k: Array, v: Array, keep: Array | None, weights: Array,
-    causal: bool, scale: float, out: Any = None,
+    causal: bool, scale: float, scores: bool = True, out: Any = None,
 ) -> Any:  # fmt: skip
     """The gradients of q, k, v, and of the scores (which is a mask's too):
 
         ds = softmax · (g vᵀ - Σ g result),    the sum along each row.
 
+    Where ``scores`` are not asked for, the last array is room to work in, and what it holds is not to be read.
+
     Source: T. Dao et al., *FlashAttention*, 2022, appendix B.2.
     """
     if out is None:
         batch = weights.shape[:-2]
-        dq, dk, dv = (_place(xp, x, batch, *x.shape[-2:]) for x in (q, k, v))
+        dq, dk, dv = (place(xp, x, batch, *x.shape[-2:]) for x in (q, k, v))
         ds = xp.empty_like(weights)
     else:
         dq, dk, dv, ds = out

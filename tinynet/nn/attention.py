@@ -45,8 +45,9 @@ def _gradients(
     scale: float,
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
     causal = causal and mask is None
-    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, weights, causal=causal, scale=scale)
-    return dq, dk, dv, scores, None
+    learned = mask is not None and mask.requires_grad
+    dq, dk, dv, scores = _attention_grad(g, out, q, k, v, keep, weights, causal=causal, scale=scale, scores=learned)
+    return dq, dk, dv, scores if learned else None, None
 
 
 _attention_grad = Primitive("attention_grad", None)
