@@ -14,6 +14,7 @@ Formula = Callable[..., str | tuple[str, ...]]
 
 COMPARISONS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 INTEGERS_TOO = {"add", "sub", "mul", "neg", "maximum", "minimum", "where", "copy", "cast", *COMPARISONS}
+NUMBERS = {"leaky_relu": ("slope",), "clip": ("low", "high")}  # parameters that stand for inputs
 MOVES = {"copy", "cast"}  # whose result may have any type
 
 _INVERSE_ROOT = math.sqrt(0.5)

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet.backends.cuda.chain import Chain, Place, Step, computes_in
-from tinynet.backends.cuda.formulas import KNOWN
+from tinynet.backends.cuda.formulas import KNOWN, NUMBERS
 from tinynet.backends.cuda.module import NAMES, Module
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ class _Group:
 def in_chains(program: "Program", cuda: Module) -> "list[Call]":
     """The calls of a program, with chains in the place of operations of single elements."""
     array_type = program.backend.array_type
-    wanted = _wanted(program.calls)
+    calls = _varying(program, array_type)
+    wanted = _wanted(calls)
     entries: list[Any] = []
-    for call in program.calls:
+    for call in calls:
         link = None if call.is_view else linked(call, array_type)
         if link is None:
             entries.append(call)
@@ -89,20 +90,45 @@ def in_chains(program: "Program", cuda: Module) -> "list[Call]":
             place.links.append(link)
         else:
             entries.append(_Group([link]))
-    joined = [
-        _joined(entry, program.calls, wanted, cuda) if isinstance(entry, _Group) else [entry] for entry in entries
-    ]
-    return [call for calls in joined for call in calls]
+    joined = [_joined(entry, calls, wanted, cuda) if isinstance(entry, _Group) else [entry] for entry in entries]
+    return [call for some in joined for call in some]
 
 
 def _wanted(calls: "list[Call]") -> set[int]:
-    """The results, by ``id``, that somebody beside the calls holds, or a view of them."""
+    """The arrays, by ``id``, that somebody beside the calls holds, or a view of them."""
     mentions = Counter(id(x) for call in calls for x in (*call.inputs, *call.outs))
     found = set()
     for call in calls:
         beside = 2 if isinstance(call.out, tuple) else 3  # this loop, the function that asks, and a tuple of one
         found |= {id(out) for out in call.outs if sys.getrefcount(out) > mentions[id(out)] + beside}
+        found |= {id(x) for x in call.inputs if sys.getrefcount(x) > mentions[id(x)] + 2}
     return found
+
+
+def _varying(program: "Program", array_type: type) -> "list[Call]":
+    """The calls without those that give the same at every replay: what goes into them is made by no call, and nobody
+    but the calls can reach it. A gradient of 1 to begin with, divided by the size of a batch, is such a thing."""
+    calls, held = program.calls, _wanted(program.calls)
+    changing = [_range(out) for call in calls for out in call.outs if call.in_place] + [
+        _range(x) for x in program.inputs
+    ]
+    changing += [_range(x) for call in calls if call.name in COUNTS_ON for x in call.inputs]
+    made = {id(out) for call in calls for out in call.outs}
+    kept = []
+    for call in calls:
+        arrays = [x for x in call.inputs if isinstance(x, array_type)]
+        steady = all(
+            id(x) not in made
+            and id(x) not in held
+            and x.base is None
+            and not any(_meet(_range(x), y) for y in changing)
+            for x in arrays
+        )
+        if steady and not call.in_place and not call.is_view and linked(call, array_type):
+            made -= {id(out) for out in call.outs}
+        else:
+            kept.append(call)
+    return kept
 
 
 # --- a call as a link -------------------------------------------------------------------------------------------------
@@ -116,6 +142,7 @@ def linked(call: "Call", array_type: type) -> Link | None:
         name, shape, outs = "copy", tuple(inputs[0].shape), (outs[0].reshape(inputs[0].shape),)
     elif name == "concatenate" and len(inputs) == 1:
         name = "copy"
+    inputs += tuple([call.params[key] for key in NUMBERS.get(name, ()) if key in call.params])
     if name not in KNOWN or not outs[0].size or any(out.shape != shape for out in outs):
         return None
     if not all(isinstance(x, (array_type, int, float)) for x in inputs):

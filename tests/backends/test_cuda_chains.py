@@ -45,6 +45,8 @@ OPERATIONS = {
     "gelu": ([ANY], {"approximate": "none"}),
 }
 FURTHER = {
+    "slope by name": ("leaky_relu", [ANY], {"slope": 0.2}),
+    "bounds by name": ("clip", [ANY], {"low": -0.5, "high": 1.0}),
     "square": ("pow", [ANY, 2], {}),
     "cube": ("pow", [ANY, 3], {}),
     "root": ("pow", [POSITIVE, 0.5], {}),
@@ -335,6 +337,26 @@ def test_a_number_for_all_is_computed_by_every_thread(cupy):
         return share, cupy.launch("mul", x, share)
 
     check(cupy, work, ["chain of div, mul"], [one, x])
+
+
+def test_what_never_changes_is_computed_once(cupy):
+    def work(one):
+        share = cupy.launch("div", one, 8)
+        return (cupy.launch("mul", x, share),)
+
+    x, held = cupy.array(ANY), cupy.full((), 1.0, "float64")
+    check(cupy, lambda: work(cupy.full((), 1.0, "float64")), ["mul"], [x])
+    check(cupy, lambda: work(held), ["chain of div, mul"], [x, held])  # somebody may set it
+
+    def counted():
+        one = cupy.full((), 1.0, "float64")
+        cupy.launch("add", one, 1.0, out=one)
+        return work(one)
+
+    program, (made,) = recorded(cupy, counted)
+    calls = replayed(cupy, program)
+    assert names(calls) == ["chain of add, div", "mul"]
+    np.testing.assert_allclose(cupy.numpy(made), ANY * 3 / 8)
 
 
 def test_other_shapes_of_the_same_numbers_are_one_space(cupy):
