@@ -228,14 +228,13 @@ def test_inside_outside_and_around_a_function():
 
 
 @on_array_backends
-def test_backward_may_stand_outside_or_inside(backend):
+@pytest.mark.parametrize("forward", [True, False], ids=["forward inside", "forward outside"])
+def test_backward_takes_the_types_of_forward_wherever_it_stands(backend, forward):
     def gradients(inside: bool):
         x, w = leaves([(4, 6), (6, 3)], backend)
-        with autocast("bfloat16"):
+        with autocast("bfloat16", enabled=forward):
             loss = ((x @ w).tanh() ** 2).sum()
-            if inside:
-                loss.backward()
-        if not inside:
+        with autocast("bfloat16", enabled=inside):
             loss.backward()
         return [x.grad.numpy(), w.grad.numpy()]
 
