@@ -3,6 +3,7 @@
 The batch lies on the device; a replay copies it into the recording's buffers, there.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tinynet as tn
@@ -30,27 +31,33 @@ def replayed(workload: Workload) -> Step:
     held = _held()
     model, step, given = parts(workload, "cupy")
     recorded = tn.capture(step)
-    return Step(
-        lambda: recorded(*given),
-        lambda: weights_of(model),
-        lambda: f"{len(recorded.program or [])} calls a step",
-        get_backend("cupy").synchronize,
-        lambda: _held() - held,
-    )
+
+    def note() -> str:
+        program = recorded.program
+        return f"{len(program or [])} calls a step, {getattr(program, 'way', '')}".rstrip(", ")
+
+    return _on_card(lambda: recorded(*given), model, held)._replace(note=note)
 
 
 def eager(workload: Workload) -> Step:
     """The step operation by operation."""
     held = _held()
     model, step, given = parts(workload, "cupy")
-    backend = get_backend("cupy")
-    return Step(
-        lambda: step(*given), lambda: weights_of(model), wait=backend.synchronize, memory=lambda: _held() - held
-    )
+    return _on_card(lambda: step(*given), model, held)
+
+
+def _on_card(run: Callable[[], Any], model: Any, held: float) -> Step:
+    wait = get_backend("cupy").synchronize
+    return Step(run, lambda: weights_of(model), wait=wait, memory=lambda: max(_reserved() - held, 0.0))
 
 
 def _held() -> float:
-    """Megabytes that the memory pool has taken from the device: it gives nothing back by itself, so that its most is
-    what it holds."""
-    backend: Any = get_backend("cupy")
-    return float(backend.xp.get_default_memory_pool().total_bytes()) / 1e6
+    """Megabytes of the card that arrays hold, once what freed ones have left is given back."""
+    get_backend("cupy").tidy()
+    return _reserved()
+
+
+def _reserved() -> float:
+    """Megabytes of the card that are held, by arrays and for those to come: its most, since nothing is given back."""
+    memory: Any = get_backend("cupy").memory()
+    return float(memory.reserved) / 1e6

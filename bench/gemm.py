@@ -22,7 +22,7 @@ CHECKED = 16  # rows that are compared with float64
 Rate = dict[str, Any]
 
 
-def rates(precision: str, seconds: float, sides: tuple[int, ...] = SIDES) -> list[Rate]:
+def rates(precision: str, seconds: float, sides: tuple[int, ...]) -> list[Rate]:
     """GFLOP/s and error of float32 (side, side) @ (side, side), by the library and by us.
 
     Args:
@@ -67,4 +67,4 @@ def best_rate(gpu: Mapping[str, Any] | None, precision: str) -> float | None:
 
 def main() -> None:
     """Print the rates as JSON: precision and seconds are the arguments."""
-    print(json.dumps(rates(sys.argv[-2], float(sys.argv[-1]))))
+    print(json.dumps(rates(sys.argv[-2], float(sys.argv[-1]), SIDES)))

@@ -48,7 +48,7 @@ def machine(seconds: float = 1.0) -> dict[str, Any]:
     """What the report says of this machine; the matrix products take about twice ``seconds``."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores(),
         "memory_gb": _memory(),
         "system": f"{platform.system()} {platform.release()}",
@@ -164,7 +164,8 @@ def _driver() -> str:
     return ""
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

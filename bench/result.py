@@ -115,6 +115,12 @@ class Result:
                 "error": f"it computes something else: its first loss is {loss:.6g}, that of {self.ours} {right:.6g}"
             }
 
+    def broken(self) -> list[str]:
+        """The errors of tinynet's own steps, but for those that were left out for a reason."""
+        own = {c["name"] for c in self.all["contenders"] if c["role"] == "tinynet"}
+        found = [part["results"].get(name, {}).get("error") for part in self.all["workloads"] for name in own]
+        return [error for error in found if error and "left out" not in error]
+
     def finish(self, interrupted: bool) -> dict[str, Any]:
         """The whole, once nothing more comes."""
         from tinynet.bench.report import gpu_answer

@@ -265,11 +265,13 @@ class Parity:
         rows: for each backend but the first: the output, the loss and every gradient.
         reference: the first backend, which the others are compared with.
         rtol: the largest relative difference that counts as agreement.
+        dtype: the element type in which everything was computed.
     """
 
     rows: tuple[Difference, ...]
     reference: str
     rtol: float
+    dtype: str = "float64"
 
     @property
     def worst(self) -> float:
@@ -293,7 +295,7 @@ class Parity:
             for row in self.rows
         ]
         verdict = "agree" if self.ok else "DISAGREE"
-        return "\n".join([head, *lines, f"{verdict}: worst {self.worst:.2e}, allowed {self.rtol:.0e} (float64)"])
+        return "\n".join([head, *lines, f"{verdict}: worst {self.worst:.2e}, allowed {self.rtol:.0e} ({self.dtype})"])
 
 
 def parity(
@@ -303,16 +305,18 @@ def parity(
     loss: Callable[[Any, Any], Any],
     backends: Sequence[str] = ("scalar", "numpy"),
     rtol: float = 1e-12,
+    dtype: str = "float64",
 ) -> Parity:
-    """Run one model forward and backward on several backends in float64, and compare output, loss and every gradient.
+    """Run one model forward and backward on several backends, and compare output, loss and every gradient.
 
-    Rounding in another order of summation costs about n · 1e-16 for sums of n terms: hence the tolerance of 1e-12.
-    The model itself is not touched; copies of it move.
+    Rounding in another order of summation costs about n · 1e-16 for sums of n terms: hence the tolerance of 1e-12. In
+    float32 it is n · 6e-8, and a tolerance of 1e-4 suits. The model itself is not touched; copies of it move.
 
     Args:
         x, y: a batch of inputs and targets on the host.
         loss: takes (output, target).
         backends: at least two; the others are compared with the first.
+        dtype: what the model and the inputs are converted to; the scalar backend computes in float64 whatever it is.
 
     Raises:
         ArgumentError: fewer than two backends.
@@ -320,7 +324,7 @@ def parity(
     """
     if isinstance(backends, str) or len(backends) < 2:
         raise ArgumentError(f"parity compares backends; got {list(backends)}. Name two, such as ['scalar', 'numpy'].")
-    expected, *others = [(name, _run(model, x, y, loss, name)) for name in backends]
+    expected, *others = [(name, _run(model, x, y, loss, name, dtype)) for name in backends]
     gradients = [array for name, array in expected[1].items() if name.startswith("d loss/d") and array.size]
     floor = 1e-3 * max((float(np.abs(array).max()) for array in gradients), default=0.0)
     rows = [
@@ -328,15 +332,15 @@ def parity(
         for backend, arrays in others
         for name, array in arrays.items()
     ]
-    return Parity(tuple(rows), expected[0], rtol)
+    return Parity(tuple(rows), expected[0], rtol, dtype)
 
 
-def _run(model: Module, x: Any, y: Any, loss: Callable[[Any, Any], Any], backend: str) -> dict[str, Any]:
-    twin = copy.deepcopy(model).to(backend, dtype="float64")
+def _run(model: Module, x: Any, y: Any, loss: Callable[[Any, Any], Any], backend: str, dtype: str) -> dict[str, Any]:
+    twin = copy.deepcopy(model).to(backend, dtype=dtype)
     twin.zero_grad()
     host = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
     floats = host.dtype.name in FLOATS
-    given = Tensor(host.astype(np.float64) if floats else host, backend=backend, requires_grad=floats)
+    given = Tensor(host.astype(dtype) if floats else host, backend=backend, requires_grad=floats)
     target = y.numpy() if isinstance(y, Tensor) else y
     output = twin(given)
     result = loss(output, target)

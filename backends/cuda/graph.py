@@ -10,8 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 Run = Callable[[], Any]
+
+
+class Pool:
+    """Memory for the temporaries of a step's graphs, held as long as one of them can be launched."""
+
+    alive: "WeakSet[Pool]" = WeakSet()
+
+    def __init__(self, xp: Any) -> None:
+        self._pool = xp.cuda.MemoryPool()
+        self.malloc, self.total_bytes = self._pool.malloc, self._pool.total_bytes
+        Pool.alive.add(self)
 
 
 @dataclass
@@ -31,7 +43,7 @@ class Replay:
 
 def captured(xp: Any, calls: list[Run]) -> Replay:
     """The calls as few graphs as possible; none of them is carried out."""
-    pool = xp.cuda.MemoryPool()
+    pool = Pool(xp)
     replay = Replay([], 0, {})
     start = 0
     while start < len(calls):

@@ -5,6 +5,7 @@ CuPy's default pool keeps what freed arrays leave, so what the driver calls free
 
 from typing import Any
 
+from tinynet.backends.cuda.graph import Pool
 from tinynet.errors import ArgumentError, DeviceMemoryError
 from tinynet.memory import Memory, read_limit, size
 
@@ -12,12 +13,15 @@ FULL = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "ALLOC_FAILED")
 
 
 def memory(xp: Any) -> Memory:
-    """Who holds the card's memory."""
+    """Who holds the card's memory: arrays in CuPy's pool, and the temporaries of recorded steps in their own."""
     pool = xp.get_default_memory_pool()
     left, total = xp.cuda.runtime.memGetInfo()
     used, reserved, limit = pool.used_bytes(), pool.total_bytes(), pool.get_limit()
     free = left + reserved - used
-    return Memory(used, reserved, min(free, max(limit - used, 0)) if limit else free, total, limit or None)
+    graphs = sum(one.total_bytes() for one in Pool.alive)
+    return Memory(
+        used + graphs, reserved + graphs, min(free, max(limit - used, 0)) if limit else free, total, limit or None
+    )
 
 
 def set_limit(xp: Any, limit: Any) -> None:

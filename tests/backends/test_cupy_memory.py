@@ -8,6 +8,7 @@ import strict_cupy
 
 import tinynet as tn
 from tinynet import Tensor, nn
+from tinynet.backends.cuda.graph import Pool
 from tinynet.backends.cuda.room import is_full
 from tinynet.errors import ArgumentError, BackendError, DeviceMemoryError
 from tinynet.memory import read_limit, size
@@ -180,3 +181,16 @@ def test_what_full_means(strict, monkeypatch, error, full):
     monkeypatch.setattr(strict, "kernels", {**strict.kernels, "exp": fails})
     with pytest.raises(DeviceMemoryError if full else type(error)):
         strict.launch("exp", strict.full((2,), 1.0, "float32"))
+
+
+def test_the_temporaries_of_a_recorded_step_are_counted_as_long_as_it_can_be_replayed(limited):
+    gc.collect()
+    step = tn.capture(lambda x: (x.reshape(10, 100)[:, Tensor([3, 1], backend="cupy")]).sum())
+    before = len(Pool.alive)
+    step(tn.zeros(1000, backend="cupy"))
+    held, used = sum(pool.total_bytes() for pool in Pool.alive), limited.memory().used
+    assert len(Pool.alive) == before + 1 and held > 0
+    assert used - limited.xp.get_default_memory_pool().used_bytes() == held
+    del step
+    gc.collect()
+    assert len(Pool.alive) == before

@@ -20,7 +20,7 @@ from tinynet.cli.parser import Parser, UsageError, choice, number
 from tinynet.errors import ArgumentError, BackendUnavailable, did_you_mean
 from tinynet.files import ready_folder, write_bytes
 
-DONE, INTERRUPTED = 0, 130
+DONE, BROKEN, INTERRUPTED = 0, 3, 130
 DEFAULT = [name for name in NAMED if name != "moons"]
 EXAMPLE = """\
   tinynet bench                                            numpy beside every library that is installed, minutes
@@ -49,7 +49,7 @@ def parser() -> Parser:
         "[options]",
         "Time a training step (forward, loss, backward, plain SGD, float32) of each workload, on tinynet's backends\n"
         "and with other libraries. Each has a process of its own, and they take turns; the figures are medians of up\n"
-        "to 11 rounds. Imports and first calls are told apart.",
+        "to 11 rounds. Imports and first calls are told apart. Exit code 3 when a step of tinynet failed.",
         EXAMPLE.format(named=", ".join(NAMED)),
     )
     p.add_argument(
@@ -147,7 +147,8 @@ def run(args: argparse.Namespace) -> int:
         print(comparison(old, found))
     if interrupted:
         print("tinynet: interrupted; what was measured so far is kept.", file=sys.stderr)
-    return INTERRUPTED if interrupted else DONE
+        return INTERRUPTED
+    return BROKEN if result.broken() else DONE
 
 
 def _read(args: argparse.Namespace) -> int:
