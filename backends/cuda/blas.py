@@ -18,7 +18,6 @@ from tinynet.precision import matmul_precision
 Array = Any
 
 # cublas_api.h and library_types.h
-SUCCESS = 0
 DATA_TYPES = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}
 COMPUTE = 68, 70  # COMPUTE_32F, COMPUTE_64F
 FLOAT32_AS = {"highest": 68, "high": 77, "medium": 75}  # COMPUTE_32F, …_FAST_TF32, …_FAST_16BF
@@ -162,21 +161,23 @@ class Blas:
     def _run(self, name: str, arrays: Any, *arguments: tuple[Any, ...]) -> None:
         handle, room, size = self._desk(arrays[2].data.device_id)
         library = self.library
-        library.cublasSetStream_v2(handle, self.xp.cuda.get_current_stream().ptr)
-        library.cublasSetWorkspace_v2(handle, room.ptr, size)  # setting the stream took it away
-        status = getattr(library, name)(handle, *(a for part in arguments for a in part))
-        if status != SUCCESS:
+        status = (
+            library.cublasSetStream_v2(handle, self.xp.cuda.get_current_stream().ptr)
+            or library.cublasSetWorkspace_v2(handle, room.ptr, size)  # setting the stream took it away
+            or getattr(library, name)(handle, *(a for part in arguments for a in part))
+        )
+        if status:
             self._refuse(status, _told(arrays))
 
     def _desk(self, device: int) -> tuple[c_void_p, Any, int]:
         """The handle of a device and its workspace, in NVIDIA's recommended size; made at the first use."""
         if device not in self._desks:
-            with self.xp.cuda.Device(device) as card:
-                handle = c_void_p()
-                status = self.library.cublasCreate_v2(ctypes.addressof(handle))
-                if status != SUCCESS:
+            library, handle, card = self.library, c_void_p(), self.xp.cuda.Device(device)
+            with card:
+                status = library.cublasCreate_v2(ctypes.addressof(handle))
+                status = status or library.cublasSetMathMode(handle, DISALLOW_REDUCED_PRECISION_REDUCTION)
+                if status:
                     self._refuse(status, "a handle")
-                self.library.cublasSetMathMode(handle, DISALLOW_REDUCED_PRECISION_REDUCTION)
                 size = 2**25 if int(card.compute_capability) >= 90 else 2**23
                 self._desks[device] = handle, self.xp.cuda.alloc(size), size
         return self._desks[device]

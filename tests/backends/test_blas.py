@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 import strict_cupy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import AROUND, TOLERANCE, TYPES, layouts, numbers
 from strict_cublas import StrictCublas
@@ -62,6 +62,7 @@ def layouts_of_a_product(draw, plain):
 
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "any"])
 @pytest.mark.parametrize("dtype", TYPES)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_products_in_every_layout(door, dtype, plain, data):
     lies = data.draw(layouts_of_a_product(plain))
