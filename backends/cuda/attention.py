@@ -22,6 +22,9 @@ WIDEST = 128  # columns that a warp has room for
 ROOM = 64 << 10  # bytes of shared memory: what a block may have on every card since sm_75
 TENSOR_CORES = 1 << 26  # multiplications from which on products of half floats, or in TF32, win; an estimate
 
+BFLOAT16 = frozenset(("attention", "attention_grad", "assemble"))
+"""The kernels here that take bfloat16 as it lies: all of them."""
+
 
 def kernels(cuda: Module, plain: Mapping[str, Kernel]) -> dict[str, Kernel]:
     """``attention``, its gradient, and what puts the gradients of queries, keys and values in their places."""

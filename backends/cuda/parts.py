@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from tinynet.backends.kernels import plain
+from tinynet.dtypes import dtype_name
 
 Array = Any
 MOST = 16  # parts that are looked at in pairs
@@ -40,7 +41,7 @@ def assemble(xp: Any, x: Array, *parts: Array, indices: tuple[Any, ...], out: Ar
     where each of them stands at its index there.
     """
     if not _tile(x.shape, indices):
-        return plain.assemble(xp, x, *parts, indices=indices, out=out)
+        return _added(xp, x, parts, indices, out)
     if out is None and (whole := _around(x, parts, indices)) is not None:
         return whole
     out = xp.empty_like(x, dtype=parts[0].dtype) if out is None else out
@@ -48,6 +49,14 @@ def assemble(xp: Any, x: Array, *parts: Array, indices: tuple[Any, ...], out: Ar
         if not _same(view := out[_full(index)], part):
             xp.copyto(view, part)
     return out
+
+
+def _added(xp: Any, x: Array, parts: tuple[Array, ...], indices: tuple[Any, ...], out: Array | None) -> Array:
+    """Parts added up in their places, bfloat16, with which CuPy does not add, in float32."""
+    if (dtype := dtype_name(parts[0].dtype)) != "bfloat16":
+        return plain.assemble(xp, x, *parts, indices=indices, out=out)
+    whole = plain.assemble(xp, x, *[part.astype("float32") for part in parts], indices=indices)
+    return plain.copy(xp, whole, dtype, out=out)
 
 
 def _full(index: tuple[Any, ...]) -> tuple[Any, ...]:

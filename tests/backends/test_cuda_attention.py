@@ -272,6 +272,25 @@ def test_dropout_by_factors_goes_to_the_plain_kernels(cupy):
     same(cupy, drawn.by(ours(cupy), cupy.array), drawn.by(NUMPY))
 
 
+def test_bfloat16_goes_in_as_it_lies(cupy, monkeypatch):
+    pytest.importorskip("ml_dtypes")
+    launched, kernel = [], Module.kernel
+    monkeypatch.setattr(
+        Module, "kernel", lambda self, *a, **b: launched.append((a[1], b.get("T"))) or kernel(self, *a, **b)
+    )
+    found = []
+    for backend in (cupy, "numpy"):
+        x = tn.Tensor(np.random.default_rng(11).normal(size=(2, 5, 8)), "float32", backend=backend, requires_grad=True)
+        with tn.autocast("bfloat16"):
+            out = nn.functional.scaled_dot_product_attention(x[..., :4], x[..., 2:6], x[..., 4:], is_causal=True)
+        (out * out).sum().backward()
+        assert out.dtype == "bfloat16"
+        found.append((out.numpy().astype("float32"), x.grad.numpy()))
+    assert {("attention", "bfloat16"), ("attention_grad", "bfloat16")} <= set(launched)
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, 3e-2, 3e-2)  # 8 bits, rounded three times
+
+
 def test_the_way_is_chosen_by_size():
     def small(dtype, d, e, length, keys):
         size = 8 if dtype == "float64" else 4
