@@ -403,7 +403,7 @@ def test_second_derivatives_inside_autocast():
 
 @pytest.mark.torch
 def test_the_same_operations_are_cast_as_in_pytorch():
-    """Types of results on PyTorch's CPU, whose list is CUDA's for these operations, but for those that follow."""
+    """Types of results on PyTorch's CPU, whose list is as CUDA's for these operations."""
     import torch
     from torch.nn import functional as f
 
@@ -415,7 +415,7 @@ def test_the_same_operations_are_cast_as_in_pytorch():
         "conv2d": lambda: f.conv2d(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 3, 3)),
         "conv_transpose2d": lambda: f.conv_transpose2d(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 3, 3)),
         "attention": lambda: f.scaled_dot_product_attention(*[torch.ones(1, 1, 4, 6)] * 3),
-        "lstm": lambda: torch.nn.LSTM(6, 5)(x)[0],
+        "rnn": lambda: torch.nn.RNN(6, 5)(x)[0],
         "softmax_cross_entropy": lambda: f.cross_entropy(half, t),
         "mse": lambda: f.mse_loss(half, x),
         "relu": lambda: half.relu(),
@@ -431,7 +431,7 @@ def test_the_same_operations_are_cast_as_in_pytorch():
         "conv2d": lambda: nn.functional.conv2d(image, window),
         "conv_transpose2d": lambda: nn.functional.conv_transpose2d(image, window),
         "attention": lambda: nn.functional.scaled_dot_product_attention(*[Tensor(np.ones((1, 1, 4, 6), "f4"))] * 3),
-        "lstm": lambda: nn.LSTM(6, 5)(a)[0],
+        "rnn": lambda: nn.RNN(6, 5)(a)[0],
         "softmax_cross_entropy": lambda: nn.functional.cross_entropy(s, Tensor([0, 1, 2, 0])),
         "mse": lambda: nn.functional.mse_loss(s, a),
         "relu": lambda: s.relu(),

@@ -68,7 +68,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, "np.ndarray[Any, Any]"
                 raise TypeError(f"{name} is {array.dtype.name}")
     except TypeMismatch as error:  # bfloat16 is not installed
         raise CheckpointError(f"Reading {path}: {error}") from error
-    except TypeError as error:  # float8 and its like
+    except (TypeError, AttributeError) as error:  # float8 and its like
         raise CheckpointError(
             f"Reading {path}: it holds an element type that tinynet has not ({error}). Save it as float32."
         ) from error
