@@ -188,6 +188,8 @@ def test_the_scalar_engine_gives_the_same_network(tinynet):
         ("train --validation 0", "it takes a fraction"),
         ("train --momentum 0.9", "--momentum is for"),
         ("train --schedule cosine --schedule-factor 0.5", "--schedule-factor is for"),
+        ("train --precision half", "there is no precision 'half'"),
+        ("train --precision bfloat16 --dtype float64", "keeps weights in float32"),
         ("train --noise 0.1", "--noise is for sets made from a formula"),
         ("train moons --data-dir .", "--data-dir is for mnist"),
         ("train --n 6001", "6,000 training examples"),
@@ -262,6 +264,19 @@ def test_a_finished_run_goes_on_to_more_epochs(tinynet):
     tinynet(words + " --epochs 3 --save part.safetensors")
     assert tinynet("train --resume part.checkpoint.safetensors --epochs 5 --quiet").code == 0
     assert same(weights("whole.safetensors"), weights("part.safetensors"))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_run_in_half_floats_goes_on_exactly(tinynet, precision):
+    words = f"train moons --lr 0.1 --model 2-8-2 --threads 1 --backend numpy --precision {precision}"
+    ran = tinynet(words + " --epochs 5 --save whole.safetensors")
+    assert f"numpy, float32, products in {precision}, on" in ran.out
+    tinynet(words + " --epochs 3 --save part.safetensors")
+    assert tinynet("train --resume part.checkpoint.safetensors --epochs 5 --quiet --threads 1").code == 0
+    assert same(weights("whole.safetensors"), weights("part.safetensors"))
+    assert {w.dtype for w in weights("whole.safetensors").values()} == {np.dtype("float32")}
+    ran = tinynet("train --resume part.checkpoint.safetensors --precision tf32")
+    assert ran.code == 2 and f"precision {precision}" in ran.err
 
 
 def test_a_run_goes_on_with_its_own_settings_alone(tinynet):

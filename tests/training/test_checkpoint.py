@@ -84,6 +84,26 @@ def test_pytorch_reads_and_writes_them(tmp_path) -> None:
     )
 
 
+def test_bfloat16_is_kept(tmp_path, monkeypatch) -> None:
+    """In the file too, and read into a model of any type; without ml_dtypes the message says what to install."""
+    import importlib
+
+    model, path = mlp(2, 3, 2, dtype="bfloat16"), tmp_path / "m.safetensors"
+    tn.save(model, path)
+    assert b'"dtype":"BF16"' in path.read_bytes()
+    for dtype in ("bfloat16", "float32"):
+        twin = tn.load(mlp(2, 3, 2, seed=9, dtype=dtype), path)
+        assert twin[0].weight.dtype == dtype
+        assert twin[0].weight.tolist() == model[0].weight.tolist()
+
+    def missing(name, *rest):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(CheckpointError, match=r"m.safetensors.*ml_dtypes.*tinynet-engine\[bfloat16\]"):
+        tn.load(twin, path)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("taught", [False, True], ids=["unknown to NumPy", "taught to NumPy by ml_dtypes"])
 def test_a_type_that_tinynet_has_not(tmp_path, taught) -> None:

@@ -66,6 +66,7 @@ RUNS = {
     "own callback": lambda: {"optimizer": optim.Adagrad(lr=0.1), "callbacks": [Momentary()]},
     "random numbers": lambda: {"optimizer": optim.SGD(lr=0.3, momentum=0.5), "model": noisy(), "capture": False},
     "eager": lambda: {"optimizer": optim.Adam(lr=0.05), "capture": False},
+    "float16": lambda: {"optimizer": optim.Adam(lr=0.05), "precision": "float16", "clip_norm": 0.5},
     "float64": lambda: {"optimizer": optim.Adam(lr=0.05), "model": mlp(2, 6, 2, dtype="float64")},
 }
 
