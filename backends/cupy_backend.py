@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.cuda import attention, elementwise, image, lookup, norm, reduce, rotary, rows, sampling
+from tinynet.backends.cuda import attention, elementwise, image, lookup, norm, recurrent, reduce, rotary, rows, sampling
 from tinynet.backends.cuda.blas import Blas
 from tinynet.backends.cuda.fusion import in_chains
 from tinynet.backends.cuda.graph import captured
@@ -43,7 +43,7 @@ TOOLKIT = f"Install the compiler, headers and cuBLAS that CuPy needs, its [ctk] 
 
 
 COUNTING: tuple[Any, ...] = (lookup, rows)
-THEMES: tuple[Any, ...] = (attention, elementwise, image, reduce, norm, rotary, sampling, *COUNTING)
+THEMES: tuple[Any, ...] = (attention, elementwise, image, reduce, norm, rotary, sampling, recurrent, *COUNTING)
 """The files of kernels of our own: each hands over a table of those that it does better; some count strays."""
 
 
@@ -162,7 +162,7 @@ class CupyBackend(Backend):
 
     def joined(self, program: Program) -> list[Call]:
         """The calls, operations of single elements joined into chains."""
-        return in_chains(program, self.module)
+        return in_chains(program, self.module, self.products.small)
 
     def ready(self, program: Program) -> list[Callable[[], Any]]:
         """The step as CUDA graphs, and what cannot be in one between them; ``program.way`` says how many."""

@@ -80,6 +80,7 @@ _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w
 
 def _declared(code):
     """kernel -> the types of its parameters, macros replaced."""
+    code = re.sub(r"/\*.*?\*/", "", code, flags=re.S)
     macros = dict(re.findall(r"^#define (\w) ([\w ]+)$", code, re.M))
     macros["wide"] = "double" if macros.get("T") == "double" else "float"
     types = {}

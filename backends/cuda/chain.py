@@ -5,8 +5,9 @@ elements, 0 along a dimension that it is repeated in. Every thread does the whol
 an operation on a single number is done by every thread, and stored by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,23 @@ class Chain:
 
     def compiled(self, cuda: Module) -> Callable[[list[Any], list[Any]], None]:
         """A function of the arrays that it reads and those that it writes, in the order of these attributes."""
-        sizes, places = collapsed(self.shape, self._places())
-        code, strides = self._source(sizes, places)
-        launch = cuda.compiled(code, "chain", options=EXACT)
-        count = int(np.prod(self.shape, dtype=np.int64))
-        numbers = [np.int64(count), *map(np.int64, sizes[1:]), *map(np.int64, strides)]
+        self.settle()
+        sizes, lies = collapsed(self.shape, [*self.reads, *self.writes])
+        offsets, strides = self.offsets(lies, [f"i{d}" for d in range(len(sizes))])
+        parameters = [*self.parameters("long long n"), *[f"long long n{d}" for d in range(1, len(sizes))]]
+        parameters += [f"long long s{i}" for i in range(len(strides))]
+        lines = "\n        ".join([*_decoded(len(sizes)), *self.statements(offsets, {}, "i == 0")])
+        text = f"""
+extern "C" __global__ void chain({", ".join(parameters)}) {{
+    long long step = gridDim.x * (long long)blockDim.x;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += step) {{
+        {lines}
+    }}
+}}
+"""
+        launch = cuda.compiled(source("chain.cuh") + text, "chain", options=EXACT)
+        count = prod(self.shape)
+        numbers = [np.int64(n) for n in (count, *sizes[1:], *strides)]
         grid = blocks(count, BLOCK, MOST)
 
         def run(reads: list[Any], writes: list[Any]) -> None:
@@ -70,58 +83,39 @@ class Chain:
 
         return run
 
-    def _places(self) -> list[Place]:
-        """Everything that is loaded or stored, and with it ``reads`` and ``writes``."""
-        made: set[Place] = set()
+    def settle(self, given: Sequence[Place] = ()) -> None:
+        """Find out what is loaded and what is stored, where some places are there already."""
+        made = set(given)
         reads: dict[Place, None] = {}
-        writes: dict[Place, None] = {}
+        writes = {place: None for place in given if place in self.kept}
         for step in self.steps:
             reads |= {x: None for x in step.inputs if isinstance(x, Place) and x not in made}
             made |= set(step.outs)
             writes |= {out: None for out in step.outs if out in self.kept}
         self.reads, self.writes = list(reads), list(writes)
-        return [*self.reads, *self.writes]
 
-    def _source(self, sizes: list[int], places: list[Strides]) -> tuple[str, list[int]]:
-        """The kernel's text, and the strides that it takes after the sizes."""
-        every = [*self.reads, *self.writes]
-        parameters = [
-            f"{'const ' if i < len(self.reads) else ''}{NAMES[place.dtype]}* a{i}" for i, place in enumerate(every)
-        ]
-        dimensions = [f"long long n{d}" for d in range(1, len(sizes))]
-        offsets, numbers = [], []
-        for strides in places:
-            terms = []
-            for d, stride in enumerate(strides):
-                if stride:
-                    terms.append(f"i{d}" if stride == 1 else f"i{d} * s{len(numbers)}")
-                    numbers += [stride] if stride != 1 else []
-            offsets.append(" + ".join(terms) or "0")
-        steps = [f"long long s{i}" for i in range(len(numbers))]
-        body = [*self._decoded(len(sizes)), *self._statements(offsets)]
-        lines = "\n        ".join(body)
-        text = f"""
-extern "C" __global__ void chain({", ".join([*parameters, "long long n", *dimensions, *steps])}) {{
-    long long step = gridDim.x * (long long)blockDim.x;
-    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += step) {{
-        {lines}
-    }}
-}}
-"""
-        return source("chain.cuh") + text, numbers
+    def parameters(self, *others: str) -> list[str]:
+        """The kernel's parameters: what it reads, what it writes, and others."""
+        reads = [f"const {NAMES[place.dtype]}* a{i}" for i, place in enumerate(self.reads)]
+        return [*reads, *[f"{NAMES[p.dtype]}* a{i}" for i, p in enumerate(self.writes, len(reads))], *others]
 
     @staticmethod
-    def _decoded(dimensions: int) -> list[str]:
-        """The place along each dimension, from the count of the element."""
-        if dimensions == 1:
-            return ["long long i0 = i;"]
-        lines = ["long long rest = i;"]
-        for d in range(dimensions - 1, 0, -1):
-            lines.append(f"long long i{d} = rest % n{d}; rest /= n{d};")
-        return [*lines, "long long i0 = rest;"]
+    def offsets(lies: list[Strides], indices: Sequence[str]) -> tuple[list[str], list[int]]:
+        """For each array where its element is, as an expression; and its strides ``s0``, ``s1``, … as numbers."""
+        offsets, numbers = [], list[int]()
+        for strides in lies:
+            terms = []
+            for index, stride in zip(indices, strides, strict=True):
+                if stride:
+                    terms.append(index if stride == 1 else f"{index} * s{len(numbers)}")
+                    numbers += [stride] if stride != 1 else []
+            offsets.append(" + ".join(terms) or "0")
+        return offsets, numbers
 
-    def _statements(self, offsets: list[str]) -> list[str]:
-        names: dict[Place, str] = {}
+    def statements(self, offsets: list[str], given: dict[Place, str], first: str) -> list[str]:
+        """What a thread does for an element; ``given`` names what is there already, ``first`` says who stores what is
+        the same for all."""
+        names = dict(given)
         lines = []
         for i, place in enumerate(self.reads):
             names[place] = f"r{i}"
@@ -130,11 +124,10 @@ extern "C" __global__ void chain({", ".join([*parameters, "long long n", *dimens
             inputs = [self._input(step, j, x, names) for j, x in enumerate(step.inputs)]
             results = written(step.name, inputs, tuple(step.inputs), step.params, step.dtype)
             for j, (out, expression) in enumerate(zip(step.outs, results, strict=True)):
-                name = f"v{k}_{j}"
-                lines.append(f"{register(out.dtype)} {name} = {converted(expression, out.dtype)};")
-                names[out] = name
+                lines.append(f"{register(out.dtype)} v{k}_{j} = {converted(expression, out.dtype)};")
+                names[out] = f"v{k}_{j}"
         for i, place in enumerate(self.writes, len(self.reads)):
-            alone = "" if any(place.strides) or np.prod(self.shape) == 1 else "if (i == 0) "
+            alone = "" if any(place.strides) or prod(self.shape) == 1 else f"if ({first}) "
             lines.append(f"{alone}narrowed(&a{i}[{offsets[i]}], {names[place]});")
         return lines
 
@@ -145,6 +138,14 @@ extern "C" __global__ void chain({", ".join([*parameters, "long long n", *dimens
             return number(x, step.dtype)
         as_it_is = x.dtype == step.dtype or (step.name == "where" and position == 0) or step.name in MOVES
         return names[x] if as_it_is else f"({converted(names[x], step.dtype)})"
+
+
+def _decoded(dimensions: int) -> list[str]:
+    """The place along each dimension, from the count of the element."""
+    if dimensions == 1:
+        return ["long long i0 = i;"]
+    others = [f"long long i{d} = rest % n{d}; rest /= n{d};" for d in range(dimensions - 1, 0, -1)]
+    return ["long long rest = i;", *others, "long long i0 = rest;"]
 
 
 def register(dtype: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.chain import Chain
-from tinynet.backends.cuda.fusion import linked
+from tinynet.backends.cuda.links import linked
 from tinynet.backends.cuda.module import Module
 from tinynet.dtypes import FLOATS, dtype_name
 from tinynet.program import Call

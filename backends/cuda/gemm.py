@@ -1,5 +1,5 @@
 """Small products of matrices by kernels of our own, and when they are chosen: where a call of cuBLAS costs more than
-the product. They take matrices with any strides, and add the bias and apply an activation before anything is stored.
+the product. They take matrices with any strides, and add the bias before anything is stored.
 """
 
 from typing import Any
@@ -17,7 +17,6 @@ SMALL = 1 << 20  # multiplications up to which a product is small
 LONG, FEW = 128, 1 << 13  # terms of a sum from which on, and results up to which, a warp works at each result
 MOST = 65535  # products of a stack, the most that a grid has room for in its last direction
 
-ACTIVATIONS = (None, "relu", "sigmoid", "tanh")
 TILE, THREADS, LANES = 32, 256, 32
 
 
@@ -34,23 +33,25 @@ def by_warps(stack: Stack, count: int) -> bool:
 
 
 def small_product(
-    module: Module, stack: Stack, x: Array, y: Array, out: Array, b: Array = None, activation: str | None = None,
-    warps: bool | None = None,
-) -> Array:  # fmt: skip
-    """activation(x @ y + b) into ``out``, in one launch; ``stack`` says how the three lie.
+    module: Module, stack: Stack, x: Array, y: Array, out: Array, b: Array = None, warps: bool | None = None
+) -> Array:
+    """x @ y + b into ``out``, in one launch; ``stack`` says how the three lie.
 
     Args:
         b: (N,), without gaps, or None.
-        activation: None, ``"relu"``, ``"sigmoid"`` or ``"tanh"``.
         warps: which of the two kernels; by the sizes where not given.
     """
+    name, grid, numbers = launching(stack, warps)
+    module.kernel("gemm.cu", name, T=dtype_name(x.dtype))(grid, THREADS, x, y, b, out, *numbers, None)
+    return out
+
+
+def launching(stack: Stack, warps: bool | None = None) -> tuple[str, tuple[int, int, int], list[Any]]:
+    """The kernel for a product, its grid, and its sizes and strides in the order of its parameters."""
     count, steps = stack.dimensions[0] if stack.dimensions else (1, (0, 0, 0))
     if by_warps(stack, count) if warps is None else warps:
-        name, grid = "gemm_by_warps", -(-stack.m * stack.n // (THREADS // LANES))
+        name, blocks = "gemm_by_warps", -(-stack.m * stack.n // (THREADS // LANES))
     else:
-        name, grid = "gemm_by_tiles", -(-stack.m // TILE) * -(-stack.n // TILE)
-    strides = [np.int64(n) for end in (*stack.ends, steps) for n in end]
+        name, blocks = "gemm_by_tiles", -(-stack.m // TILE) * -(-stack.n // TILE)
     sizes = [np.int32(n) for n in (stack.m, stack.n, stack.k)]
-    launch = module.kernel("gemm.cu", name, T=dtype_name(x.dtype))
-    launch((grid, 1, count), THREADS, x, y, b, out, *sizes, *strides, np.int32(ACTIVATIONS.index(activation)))
-    return out
+    return name, (blocks, 1, count), [*sizes, *[np.int64(n) for end in (*stack.ends, steps) for n in end]]

@@ -24,9 +24,9 @@ Launch = Callable[..., None]
 
 
 @cache
-def source(file: str) -> str:
-    """The text of a source, with what all of them begin with; the types ``T`` and ``I`` are left open."""
-    return (HERE / "common.cuh").read_text() + (HERE / file).read_text()
+def source(*files: str) -> str:
+    """The text of sources, with what all of them begin with; the types ``T`` and ``I`` are left open."""
+    return "".join([(HERE / file).read_text() for file in ("common.cuh", *files)])
 
 
 def defined(types: Mapping[str, str | int]) -> str:

@@ -11,11 +11,10 @@ from tinynet.backends.cuda.blas import DATA_TYPES, Blas
 from tinynet.backends.cuda.gemm import SMALL, fits, small_product
 from tinynet.backends.cuda.layout import stacked
 from tinynet.backends.cuda.module import Module
-from tinynet.backends.kernels.plain import copy, relu, sigmoid
+from tinynet.backends.kernels.plain import copy
 from tinynet.dtypes import HALVES, dtype_name
 
 Array = Any
-AFTERWARDS = {"relu": relu, "sigmoid": sigmoid, "tanh": lambda xp, x, out: xp.tanh(x, out=out)}
 
 
 class Products:
@@ -57,17 +56,10 @@ class Products:
         x, y = (a if a.ndim == 2 else self.xp.reshape(a, (-1, a.shape[-1])) for a in (x, y))
         return self.affine(x.T, y, out=out)
 
-    def affine(
-        self, x: Array, y: Array, b: Array | None = None, activation: str | None = None, out: Array = None
-    ) -> Array:
-        """activation(x @ y + b): one launch where the product is small, else the product and one more for the rest.
-
-        Args:
-            b: (N,), or None.
-            activation: None, ``"relu"``, ``"sigmoid"`` or ``"tanh"``.
-        """
+    def affine(self, x: Array, y: Array, b: Array | None = None, out: Array = None) -> Array:
+        """x @ y + b, b (N,) or None: one launch where the product is small, else the product and one more for b."""
         if x.ndim == 1 or y.ndim == 1:
-            return self._of_vectors(x, y, b, activation, out)
+            return self._of_vectors(x, y, b, out)
         shape, dtype = _fitting(x, y), dtype_name(x.dtype)
         if x.dtype != y.dtype:
             dtype = dtype_name(np.promote_types(x.dtype, y.dtype))
@@ -77,39 +69,37 @@ class Products:
             raise ValueError(f"a product of shape {shape} does not fit an out of shape {tuple(out.shape)}")
         if out is None or not _takes(out, dtype) or any(self.xp.may_share_memory(out, a) for a in (x, y)):
             place = self.xp.empty(shape, dtype)
-        self._compute(x, y, b, activation, place)
+        self._compute(x, y, b, place)
         return place if out is None or place is out else copy(self.xp, place, out=out)
 
-    def _compute(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> None:
+    def _compute(self, x: Array, y: Array, b: Array | None, out: Array) -> None:
         if dtype_name(x.dtype) not in DATA_TYPES:
             out[...] = self.xp.matmul(x, y)
-        elif self._in_one_launch(x, y, b, activation, out):
+        elif self._in_one_launch(x, y, b, out):
             return
         else:
             self.blas.gemm(x, y, out)
         if b is not None:
             self.xp.add(out, b, out=out)
-        if activation is not None:
-            AFTERWARDS[activation](self.xp, out, out=out)
 
-    def _in_one_launch(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> bool:
+    def _in_one_launch(self, x: Array, y: Array, b: Array | None, out: Array) -> bool:
         """Whether a kernel of our own has done it all."""
         if not 0 < out.size * x.shape[-1] <= self.small or x.dtype != out.dtype:
             return False
         stack = stacked(x, y, out)
         if not fits(stack, b, x.dtype):
             return False
-        small_product(self.module, stack, x, y, out, b, activation)
+        small_product(self.module, stack, x, y, out, b)
         return True
 
-    def _of_vectors(self, x: Array, y: Array, b: Array | None, activation: str | None, out: Array) -> Array:
+    def _of_vectors(self, x: Array, y: Array, b: Array | None, out: Array) -> Array:
         """The same where a vector is a matrix of one row, or of one column."""
         row, column = x.ndim == 1, y.ndim == 1
         place = out
         if out is not None:
             place = out[None, None] if row and column else out[..., None] if column else out[..., None, :]
         x, y = x[None] if row else x, y[:, None] if column else y
-        result = self.affine(x, y, b, activation, out=place)
+        result = self.affine(x, y, b, out=place)
         return out if out is not None else result[(..., 0 if row else slice(None), 0 if column else slice(None))]
 
 
