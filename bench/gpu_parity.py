@@ -25,7 +25,7 @@ from tinynet.bench.workload import Workload
 from tinynet.bench.workloads import read
 from tinynet.files import write_bytes
 
-DIFFERENT = 3
+DIFFERENT, INTERRUPTED = 3, 130
 STEPS = 5  # the first is recorded, the others are replayed
 NETWORKS = (  # one a family, large enough for every kernel's tiles and remainders
     "mlp:96-80-72-10@48",
@@ -133,18 +133,27 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("gpu_parity", description="Compare cupy with numpy, family by family.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every comparison there")
     asked = parser.parse_args(arguments)
-    rows = []
-    for found in compare():
-        rows.append(found)
-        print(found, flush=True)
+    rows: list[Found] = []
+    interrupted = False
+    try:
+        for found in compare():
+            rows.append(found)
+            print(found, flush=True)
+            if asked.json:
+                write_bytes(asked.json, written(rows))
+    except KeyboardInterrupt:
+        interrupted = True
     wrong = [found for found in rows if not found.ok]
-    print(f"{len(rows) - len(wrong)} of {len(rows)} comparisons of cupy with numpy are within their bounds.")
-    if asked.json:
-        said = [
-            {**found._asdict(), "worst": found.worst if found.worst >= 0 else None, "ok": found.ok} for found in rows
-        ]
-        write_bytes(asked.json, (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
-    return DIFFERENT if wrong else 0
+    more = ", and not all were made" if interrupted else ""
+    print(f"{len(rows) - len(wrong)} of {len(rows)} comparisons of cupy with numpy are within their bounds{more}.")
+    return INTERRUPTED if interrupted else DIFFERENT if wrong else 0
+
+
+def written(rows: list[Found]) -> bytes:
+    """The comparisons as the bytes of a JSON file; nan is null."""
+    numbers = [found.worst if np.isfinite(found.worst) else None for found in rows]
+    said = [{**found._asdict(), "worst": worst, "ok": found.ok} for found, worst in zip(rows, numbers)]
+    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 if __name__ == "__main__":

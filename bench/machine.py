@@ -142,12 +142,8 @@ def card() -> dict[str, Any]:
         "compute_capability": f"{facts['major']}.{facts['minor']}",
         "memory_gb": facts["totalGlobalMem"] / 1e9,
         "driver": _driver(),
-        "cuda": " ".join(
-            f"{what} {version // 1000}.{version % 1000 // 10}"
-            for what, version in (
-                ("runtime", runtime.runtimeGetVersion()),
-                ("of the driver", runtime.driverGetVersion()),
-            )
+        "cuda": "{}, the driver knows {}".format(
+            *(f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.runtimeGetVersion(), runtime.driverGetVersion()))
         ),
     }
 

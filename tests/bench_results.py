@@ -140,6 +140,63 @@ def with_gpu() -> dict[str, Any]:
     return result
 
 
+CARD, CARD_EAGER, CARD_TORCH, CARD_COMPILED, CARD_JAX = (
+    "tinynet cupy", "tinynet cupy eager", "PyTorch eager (CUDA)", "torch.compile (CUDA)", "JAX jit (CUDA)",
+)  # fmt: skip
+LARGE = "mlp:4096-4096-4096@4096"
+ON_CARD = {  # name: what, parameters, batch, million operations, ms of each contender in turn
+    "mlp-3b1b": ("784-16-16-10, ReLU, batch 32", 13002, 32, 2.5, (0.0123, 0.613, 0.217, 0.0891, 0.0367)),
+    "lstm-char": ("embed 32, hidden 128, 64 steps, batch 32", 93089, 32, 1120.0, (0.931, 9.71, 1.27, None, 0.877)),
+    LARGE: ("4096-4096-4096, ReLU, batch 4096", 33562624, 4096, 687194.8, (15.1, 15.9, 15.3, 14.9, 16.7)),
+}  # fmt: skip
+CARD_GEMM = {("float32", 1024): 33100.0, ("float32", 4096): 47300.0, ("tf32", 1024): 91700.0, ("tf32", 4096): 271300.0}
+
+
+def on_gpu() -> dict[str, Any]:
+    """A run on a card: ratios are of tinynet there, one level, one slower; one workload is mostly matrix products."""
+    names = (CARD, CARD_EAGER, CARD_TORCH, CARD_COMPILED, CARD_JAX)
+    workloads = []
+    for name, (what, parameters, batch, million, times) in ON_CARD.items():
+        results: dict[str, Any] = {}
+        for i, (contender, ms) in enumerate(zip(names, times)):
+            if ms is None:
+                results[contender] = {"error": "RuntimeError: no compiler was found"}
+                continue
+            one = measured(ms / 1e3, i, million * 1e6, "31 calls a step, replayed as 1 CUDA graph" if not i else "")
+            one["share_of_gemm"] = one["gflops"] / CARD_GEMM["float32", 4096]
+            results[contender] = one | {"alone_s": ms / 1e3 + 7.3e-6, "first_loss": 2.3071}
+        peers = {p: results[p]["median_s"] for p in names[2:] if "median_s" in results[p]}
+        best = min(peers, key=lambda p: peers[p])
+        workloads.append({
+            "name": name, "family": name.partition("-")[0], "what": what, "parameters": parameters, "batch": batch,
+            "flop": million * 1e6, "results": results, "best_peer": best, "ratio": peers[best] / (times[0] / 1e3),
+            "floor_ratio": None,
+        })  # fmt: skip
+    result = full()
+    result["machine"]["gpu"] = {
+        "name": "Example Card X9", "compute_capability": "8.7", "memory_gb": 85.1, "driver": "591.13.07",
+        "cuda": "13.0, the driver knows 13.1", "gemm_gflops": CARD_GEMM["float32", 4096],
+        "gemm": [
+            {"side": side, "precision": precision, "library": rate, "library_error": error, "tinynet": rate * 0.983,
+             "tinynet_error": error * 1.1}
+            for (precision, side), rate in CARD_GEMM.items()
+            for error in [3.1e-7 if precision == "float32" else 2.9e-4]
+        ],
+    }  # fmt: skip
+    return result | {
+        "command": "tinynet bench --backends cupy --peers torch,jax --json a/b.json --report a/b.html --seconds 6",
+        "ours": CARD,
+        "precision": "float32",
+        "versions": {"tinynet": "0.1", "numpy": "2.5.1", "torch": "2.11.0", "jax": "0.11.2", "cupy-cuda13x": "14.2.0"},
+        "contenders": [
+            {"name": name, "role": "tinynet" if i < 2 else "peer", "what": f"the {i}th", "device": "gpu",
+             "present": True, "why_absent": None}
+            for i, name in enumerate(names)
+        ],
+        "workloads": workloads,
+    }  # fmt: skip
+
+
 def without_peers() -> dict[str, Any]:
     """Nothing but tinynet is installed, and there is one workload."""
     result = full()
@@ -205,4 +262,4 @@ def empty() -> dict[str, Any]:
     return {"format": 1}
 
 
-ALL = {f.__name__: f for f in (full, with_gpu, without_peers, nulls, interrupted, hostile, empty)}
+ALL = {f.__name__: f for f in (full, with_gpu, on_gpu, without_peers, nulls, interrupted, hostile, empty)}

@@ -49,9 +49,9 @@ def _made(found: Reading) -> list[str]:
 def _table(found: Reading) -> str:
     others = [c.name for c in found.of("tinynet") if c.name != found.ours]
     peers = [c.name for c in found.of("peer")]
-    pytorch = found.pytorch
+    pytorch, floors = found.pytorch, not found.on_gpu
     heads = [
-        "workload", "best peer / tinynet, ×", "replay / floor, ×", f"{found.ours}, ms (quartiles)",
+        "workload", "best peer / tinynet, ×", *["replay / floor, ×"] * floors, f"{found.ours}, ms (quartiles)",
         *(f"{safe(name)}, ms" for name in others + peers), "tinynet, GFLOP/s (share of GEMM, %)",
         f"memory tinynet / {safe(pytorch) or 'PyTorch'}, MB",
     ]  # fmt: skip
@@ -59,7 +59,7 @@ def _table(found: Reading) -> str:
     for row in found.rows:
         ours = row.measured.get(found.ours)
         lines.append([
-            safe(row.name), _ratio(row), times(row.floor_ratio), _time(row, found.ours),
+            safe(row.name), _ratio(row), *[times(row.floor_ratio)] * floors, _time(row, found.ours),
             *(_other(row, name) for name in others + peers), _rate(ours),
             " / ".join(figure(row.value(name, "memory")) for name in (found.ours, pytorch)),
         ])  # fmt: skip

@@ -143,9 +143,8 @@ class Reading:
         threads", or the card's by the side of the matrices, in the precision of the run."""
         rates: Mapping[str, Any] = _mapping(self.machine.get("gemm_gflops"))
         if self.on_gpu:
-            rates = {
-                f"{text(r.get('side'))}²": r.get("library") for r in self.card_gemm if r["precision"] == self.precision
-            }
+            rows = [row for row in self.card_gemm if row["precision"] == self.precision]
+            rates = {f"{row['side']} × {row['side']}": row.get("library") for row in rows}
         return {str(name): rate for name, found in rates.items() if (rate := positive(found)) is not None}
 
     @property

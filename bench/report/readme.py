@@ -3,6 +3,7 @@
 Apart from the Markdown of a whole run, which has quartiles, what was absent and how it was measured.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,10 @@ def summary_table(result: Mapping[str, Any]) -> str:
 def _where(found: Reading) -> str:
     versions = ", ".join(f"{LIBRARIES[name]} {v}" for name, v in found.versions.items() if name in LIBRARIES)
     products = f"; matrix products {PRODUCTS.get(found.precision, found.precision)}" if found.on_gpu else ""
-    parts = [safe(machine(found)), safe(versions), code(found.command) if found.command else ""]
+    command = re.sub(
+        r" --(json|markdown|report|compare) \S+", "", found.command
+    )  # where to, which nobody needs to know
+    parts = [safe(machine(found)), safe(versions), code(command) if command else ""]
     broken = " The run was interrupted." if found.interrupted else ""
     when = f" {text(found.began)[:10]}" if found.began else ""
     return f"Milliseconds a step, medians,{when} on {'; '.join(filter(None, parts))}{products}.{broken}"

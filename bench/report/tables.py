@@ -32,7 +32,8 @@ def ratios(found: Reading) -> str:
     """The ratio best peer / tinynet with its verdict, what a replay costs over the floor, and times in milliseconds."""
     others = [c.name for c in found.of("tinynet") if c.name != found.ours]
     peers = [c.name for c in found.of("peer")]
-    heads = ["best peer / tinynet, ×", "replay / floor, ×", found.ours + ", ms (quartiles)"]
+    floors = not found.on_gpu
+    heads = ["best peer / tinynet, ×", *["replay / floor, ×"] * floors, found.ours + ", ms (quartiles)"]
     heads += [f"{name}, ms" for name in others + peers]
     rows = []
     for row in found.rows:
@@ -41,7 +42,7 @@ def ratios(found: Reading) -> str:
         rows.append((
             escape(row.name),
             [
-                f"<b>{times(row.ratio)}</b>{verdict}", times(row.floor_ratio), _time(row, found.ours, ours),
+                f"<b>{times(row.ratio)}</b>{verdict}", *[times(row.floor_ratio)] * floors, _time(row, found.ours, ours),
                 *(_time(row, name, row.measured.get(name)) for name in others + peers),
             ],
         ))  # fmt: skip

@@ -87,14 +87,15 @@ def gpu(found: Reading) -> str:
     facts = found.card
     if not facts:
         return text(found.machine["gpu"]) or "no GPU"
-    memory, rate = (positive(facts.get(key)) for key in ("memory_gb", "gemm_gflops"))
+    memory, rate = positive(facts.get("memory_gb")), positive(facts.get("gemm_gflops"))
+    rate = max(found.gemm.values(), default=rate) if found.on_gpu else rate
     known = [
         text(facts.get("name")),
         f"compute capability {capability}" if (capability := text(facts.get("compute_capability"))) else "",
         f"{figure(memory)} GB" if memory else "",
         f"driver {driver}" if (driver := text(facts.get("driver"))) else "",
         f"CUDA {cuda}" if (cuda := text(facts.get("cuda"))) else "",
-        f"GEMM {figure(rate)} GFLOP/s" if rate else "",
+        f"GEMM {figure(rate)} GFLOP/s in {found.precision}" if rate else "",
     ]
     return f"GPU: {', '.join(filter(None, known))}"
 
