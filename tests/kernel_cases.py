@@ -60,6 +60,7 @@ CASES = {
         ((X, ROWS, COLUMNS), {"index": (ARRAY, ARRAY)}),
         ((CUBE, COLUMNS), {"index": (1, None, Ellipsis, ARRAY)}),
     ],
+    "take": [((X, ROWS % 4), {}), ((CUBE, ROWS[:2] % 2), {}), ((TARGET, ROWS % 4), {})],
     "scatter_add": [
         ((X[:2],), {"index": (slice(1, 3),), "shape": (5, 3)}),
         ((X, ROWS), {"index": (ARRAY,), "shape": (4, 3)}),

@@ -40,6 +40,7 @@ class MemoryPool:
 
     def __init__(self, allocator=None):
         self.allocator, self.used, self.reserved, self.limit = allocator, 0, 0, 0
+        self.most = 0  # that was ever used; a test may set it
         _pools.add(self)
 
     def malloc(self, size):
@@ -55,7 +56,7 @@ class MemoryPool:
         if not self._has(size):
             raise OutOfMemoryError(size, self.reserved, self.limit)
         self.used += size
-        self.reserved = max(self.reserved, self.used)
+        self.reserved, self.most = max(self.reserved, self.used), max(self.most, self.used)
         return _Block(self, size)
 
     def _has(self, size):

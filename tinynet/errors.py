@@ -65,7 +65,13 @@ class BackendMismatch(BackendError):
 
 
 class DeviceMemoryError(BackendError, MemoryError):
-    """A device has no room for an array."""
+    """A device has no room for an array.
+
+    Attributes:
+        fits: the largest batch that was found to fit, where a trainer has tried; 0 where it has not, or none did.
+    """
+
+    fits = 0
 
 
 class KernelMissing(BackendError):

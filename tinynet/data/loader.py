@@ -64,13 +64,21 @@ class DataLoader:
         return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        order = self.order()
+        for places in self.places():
+            yield self.dataset[places if order is None else order[places]]
+
+    def order(self) -> NDArray[np.int64] | None:
+        """The examples in the order of this epoch; None where that is their own."""
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.dataset)) if self.shuffle else None
+
+    def places(self) -> Iterator[slice]:
+        """Where each batch that is left of this epoch lies in the order; then the loader moves to the next epoch."""
         epoch = self.epoch
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)) if self.shuffle else None
         while self.epoch == epoch and self.position < len(self):
-            rows = slice(self.position * self.batch_size, (self.position + 1) * self.batch_size)
             # Counted before it is given: a state saved while the batch is in use says that it was.
             self.position += 1
-            yield self.dataset[rows if order is None else order[rows]]
+            yield slice((self.position - 1) * self.batch_size, self.position * self.batch_size)
         if self.epoch == epoch:
             self.epoch, self.position = epoch + 1, 0
 

@@ -12,6 +12,7 @@ from tinynet.program import Program
 from tinynet.staleness import recordings
 from tinynet.tensor import Tensor
 from tinynet.training.admission import as_target
+from tinynet.training.feeding import Placed, fed
 from tinynet.training.precision import checked_precision, computing
 from tinynet.training.step import Step, Totals
 from tinynet.training.threads import checked, choose, separable
@@ -85,20 +86,24 @@ class Steps:
 
     # --- which is taken -----------------------------------------------------------------------------------------------
 
-    def training(self, examples: int) -> Step:
-        """The step of this run, for a training set of so many examples."""
-        return self.training_in(self.shares, examples)
+    def training(self, examples: int, placed: Placed | None = None) -> Step:
+        """The step of this run, for a training set of so many examples, which may lie on the device."""
+        return self.training_in(self.shares, examples, placed=placed)
 
-    def training_in(self, shares: int | None, examples: int, counting: bool = True) -> Step:
+    def training_in(
+        self, shares: int | None, examples: int, counting: bool = True, placed: Placed | None = None
+    ) -> Step:
         """The training step in so many shares, its totals at 0, or without totals."""
         trainer = self.trainer
-        key = ("train", *self._made_of(), trainer.l2, trainer.clip_norm, examples, shares, counting)
+        key = ("train", *self._made_of(), trainer.l2, trainer.clip_norm, examples, shares, counting, placed)
         update = lambda: self._update(examples)
-        return self._kept(key, lambda: Step(trainer, self._share, update, shares or 1, shares and 1, counting))
+        share = fed(self._share, placed)
+        return self._kept(key, lambda: Step(trainer, share, update, shares or 1, shares and 1, counting, placed))
 
-    def evaluation(self) -> Step:
+    def evaluation(self, placed: Placed | None = None) -> Step:
         """The step that only looks."""
-        return self._kept(("evaluate", *self._made_of()), lambda: Step(self.trainer, self._look))
+        key = ("evaluate", *self._made_of(), placed)
+        return self._kept(key, lambda: Step(self.trainer, fed(self._look, placed), placed=placed))
 
     def single(self, examples: int, x: Any, y: Any) -> Step:
         """The step for a batch by itself, without totals; looked up again once something has changed."""
@@ -167,6 +172,29 @@ class Steps:
     def forget_eager(self) -> None:
         """Let go of the steps that could not be recorded."""
         self._steps = {key: step for key, step in self._steps.items() if step.recorded}
+
+    def forget(self, placed: Placed) -> None:
+        """Let go of the steps that pick rows of data that are on the device no longer."""
+        self._steps = {key: step for key, step in self._steps.items() if step.placed is not placed}
+        gc.collect()  # a step and its recording hold each other
+        self.trainer.backend.tidy()
+
+    def make_room(self, wanted: Step, batch: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Let go of memory that other steps hold, and of data on the device unless they were asked to be there; the
+        batch as it can be taken then, or None where there was nothing to let go of."""
+        placed, recorded = wanted.placed, [step for step in self._steps.values() if step.program]
+        leaves = placed is not None and placed.here and self.trainer.data_on_device == "auto"
+        if not recorded and not leaves:
+            return None
+        if placed is not None and leaves:
+            batch = placed.on_host(*batch)
+            placed.leave()
+            self.trainer.note("data leave the device, where they leave no room: batches go there one by one")
+        for step in recorded:
+            step.record_anew()
+        gc.collect()
+        self.trainer.backend.tidy()
+        return batch
 
     @property
     def words(self) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet.backend import Backend
-from tinynet.data import DataLoader, Dataset
-from tinynet.errors import ArgumentError, TypeMismatch
+from tinynet.data import DataLoader
+from tinynet.errors import ArgumentError, DeviceMemoryError, TypeMismatch
 from tinynet.nn.losses import Loss
 from tinynet.nn.module import Module
 from tinynet.optim import GradScaler, Optimizer, Schedule
@@ -19,6 +19,7 @@ from tinynet.program import Program
 from tinynet.tensor import Tensor
 from tinynet.training.admission import Data, as_dataset, as_loader, check
 from tinynet.training.callbacks import Callback, OverfittingWarning
+from tinynet.training.feeding import Feed, Feeding, checked_place
 from tinynet.training.history import History
 from tinynet.training.interruption import Interruption
 from tinynet.training.metrics import TAKEN, find_metrics
@@ -28,6 +29,8 @@ from tinynet.training.run_state import load_run, pack_callbacks, save_run
 from tinynet.training.step import Step
 from tinynet.training.steps import Steps
 from tinynet.training.threads import checked
+
+LOOKED_AT = 1000  # examples at a time, where nothing is learned from them
 
 
 class Trainer:
@@ -52,6 +55,9 @@ class Trainer:
         precision: what a step computes in. ``"float32"``; ``"tf32"``, float32 whose products a GPU may compute in TF32;
             ``"bfloat16"`` or ``"float16"``, mixed precision: products in half floats, losses, normalisation and
             parameters in float32 (``tn.autocast``), with float16 a loss that is scaled (``tn.GradScaler``).
+        data_on_device: on a device, whether ``fit`` copies its data there once, as they are when it begins, and steps
+            pick their rows there; if not, batches go over one by one. ``"auto"`` copies data that take at most a
+            quarter of the memory that is free. The batches are the same; ``history.notes`` says where the data are.
         callbacks: looked at after each epoch; a warning of overfitting is always among them.
     """
 
@@ -68,6 +74,7 @@ class Trainer:
         capture: bool = True,
         threads: int | str = "auto",
         precision: str = "float32",
+        data_on_device: bool | str = "auto",
         callbacks: Sequence[Callback] = (),
     ) -> None:
         for what, given, kind in (("model", model, Module), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer)):
@@ -90,6 +97,7 @@ class Trainer:
         self.threads = checked(threads, self)
         self.precision = checked_precision(precision, self)
         self.scaler = GradScaler() if precision == "float16" else None
+        self.data_on_device = checked_place(data_on_device)
         if schedule is not None and schedule.optimizer not in (None, optimizer):
             raise ArgumentError("Trainer(schedule=) steers another optimiser already. Make the schedule without one.")
         if not optimizer.bound:
@@ -105,6 +113,7 @@ class Trainer:
         self._progress = Progress(0, 0)
         self._ctrl_c = Interruption()
         self.steps = Steps(self)
+        self.feeding = Feeding(self)
 
     @property
     def backend(self) -> Backend:
@@ -161,6 +170,7 @@ class Trainer:
         Raises:
             CheckpointError: ``resume`` names a file that is missing, damaged, or of another run.
             ArgumentError, ShapeError, TypeMismatch: data or arguments do not fit; nothing has been changed then.
+            DeviceMemoryError: the device has no room for a step; the message says what would fit.
         """
         if epochs < 0 or epochs % 1:
             raise ArgumentError(f"fit(epochs={epochs!r}): it is a whole number of at least 0.")
@@ -198,8 +208,11 @@ class Trainer:
             else:
                 self.history = History()
                 self.steps.decide(loader)
+            feed, looked_at = self.feeding.feed("training", loader), None
+            if valid is not None:
+                looked_at = self.feeding.feed("validation", DataLoader(valid, LOOKED_AT, shuffle=False))
             with self._ctrl_c:
-                self._epochs(loader, valid, epochs, carried, checkpoint, checkpoint_every, callbacks)
+                self._epochs(feed, looked_at, epochs, carried, checkpoint, checkpoint_every, callbacks)
         finally:
             self._progress.close()
         for callback in callbacks:
@@ -208,26 +221,26 @@ class Trainer:
 
     def _epochs(
         self,
-        loader: DataLoader,
-        valid: Dataset | None,
+        feed: Feed,
+        valid: Feed | None,
         epochs: int,
         carried: dict[str, float],
         checkpoint: Any,
         every: int | None,
         callbacks: list[Callback],
     ) -> None:
-        n = len(loader.dataset)
+        loader, n = feed.loader, len(feed.loader.dataset)
         self.model.train()
-        step = self.steps.training(n)
+        step = self.steps.training(n, feed.placed)
         step.load(carried)
         spent = carried.get("seconds", 0.0)
         seen = min(loader.position * loader.batch_size, n)
         while loader.epoch < epochs and not self.history.stopped:
             began = time.perf_counter() - spent
             epoch, fresh = loader.epoch, seen
-            for x, y in loader:
-                step(x, y)
-                seen += len(x)
+            for batch in feed:
+                step(*batch)
+                seen += len(batch[0])
                 if self._progress.due():
                     rate = (seen - fresh) / max(time.perf_counter() - began - spent, 1e-9)
                     shown = "  ".join(f"{name} {total / seen:.4g}" for name, total in step.read().items())
@@ -241,7 +254,7 @@ class Trainer:
             seconds = time.perf_counter() - began
             row = {"epoch": float(epoch + 1), **{name: total / seen for name, total in step.read().items()}}
             if valid is not None:
-                row |= {f"val_{name}": value for name, value in self._evaluate(valid).items()}
+                row |= {f"val_{name}": value for name, value in self._validated(valid).items()}
             row |= {
                 "lr": self.optimizer.lr,
                 "seconds": seconds,
@@ -249,7 +262,7 @@ class Trainer:
             }
             self._end_epoch(row, epochs, callbacks)
             spent, seen = 0.0, 0
-            step = self.steps.training(n)  # a callback may have changed what it consists of
+            step = self.steps.training(n, feed.placed)  # a callback may have changed what it consists of
             if loader.epoch >= epochs and not self.history.stopped:
                 self.history.stopped = "epochs"
             saved = self._save(checkpoint if math.isfinite(row["loss"]) else None, loader, step, 0.0, callbacks)
@@ -309,23 +322,41 @@ class Trainer:
         Raises:
             ShapeError, ArgumentError: the batch does not fit the model or the loss.
             CaptureError: ``threads`` cannot share this step.
+            DeviceMemoryError: the device has no room for it; the message says what would fit.
         """
         if not self.model.training:
             self.model.train()
         return self.steps.single((examples or len(x)) if self.l2 else 0, x, y)(x, y)
 
-    def evaluate(self, dataset: Data, batch_size: int = 1000) -> dict[str, float]:
-        """The loss and the metrics on a data set, in evaluation mode."""
+    def evaluate(self, dataset: Data, batch_size: int = LOOKED_AT) -> dict[str, float]:
+        """The loss and the metrics on a data set, in evaluation mode.
+
+        Raises:
+            ArgumentError, ShapeError, TypeMismatch: the data do not fit the model or the loss.
+            DeviceMemoryError: the device has no room for such a batch; the message says what would fit.
+        """
         dataset = as_dataset(dataset, self._first_parameter().dtype)
         check(self, dataset)
-        return self._evaluate(dataset, batch_size)
+        return self._evaluate(Feed(DataLoader(dataset, batch_size, shuffle=False)))
 
-    def _evaluate(self, dataset: Dataset, batch_size: int = 1000) -> dict[str, float]:
+    def _evaluate(self, feed: Feed) -> dict[str, float]:
         with self.model.evaluating():
-            step = self.steps.evaluation()
-            for x, y in DataLoader(dataset, batch_size, shuffle=False):
-                step(x, y)
-            return {name: total / len(dataset) for name, total in step.read().items()}
+            step = self.steps.evaluation(feed.placed)
+            for batch in feed:
+                step(*batch)
+            return {name: total / len(feed.loader.dataset) for name, total in step.read().items()}
+
+    def _validated(self, feed: Feed) -> dict[str, float]:
+        """What evaluation finds; in smaller batches, which is noted, where a device has no room for large ones."""
+        while True:
+            try:
+                return self._evaluate(feed)
+            except DeviceMemoryError as error:
+                if not error.fits:
+                    raise
+                tried = min(feed.loader.batch_size, len(feed.loader.dataset))
+                self.note(f"validation goes in batches of {error.fits}: {tried} do not fit")
+                feed.loader.batch_size, feed.loader.position = error.fits, 0
 
     def predict(self, x: Any, batch_size: int = 1000) -> Tensor:
         """The model's outputs for many examples, in evaluation mode: ``model.predict`` in this trainer's precision."""
