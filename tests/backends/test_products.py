@@ -10,7 +10,6 @@ from tinynet import Tensor
 from tinynet.errors import DeviceMemoryError
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # float32, sums of up to 60 terms
-RELU, SIGMOID = (lambda z: np.maximum(z, 0)), (lambda z: 1 / (1 + np.exp(-z)))
 
 
 @pytest.fixture(params=["own kernels", "cuBLAS"])
@@ -104,13 +103,6 @@ def test_linear_and_the_products_of_its_gradient(products):
         np.testing.assert_allclose(xp.asnumpy(found), expected, **CLOSE)
 
 
-@pytest.mark.parametrize("activation, function", [("relu", RELU), ("sigmoid", SIGMOID), ("tanh", np.tanh)])
-def test_an_activation_follows(products, activation, function):
-    xp, x, y, b = products.xp, numbers(4, 3), numbers(3, 5), numbers(5)
-    found = products.affine(*[xp.asarray(a) for a in (x, y, b)], activation)
-    np.testing.assert_allclose(xp.asnumpy(found), function(x @ y + b), **CLOSE)
-
-
 # --- which way --------------------------------------------------------------------------------------------------------
 
 
@@ -119,10 +111,10 @@ def test_sizes_alone_choose_the_way(strict):
     products.small = 4 * 3 * 5
     x, y, b = (xp.asarray(numbers(*shape)) for shape in ((4, 3), (3, 5), (5,)))
     before = library.cublasGemmEx.calls
-    products.affine(x, y, b, "tanh")
+    products.affine(x, y, b)
     assert library.cublasGemmEx.calls == before
     products.small -= 1
-    products.affine(x, y, b, "tanh")
+    products.affine(x, y, b)
     assert library.cublasGemmEx.calls == before + 1
 
 
