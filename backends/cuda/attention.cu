@@ -209,9 +209,61 @@ __device__ __forceinline__ void row_sums(wide* sums, Rows g, Rows result, int fi
     }
 }
 
-// With ds = softmax · (g vᵀ - Σ g result): a block for 16 queries of a head finds dq = ds k, one for 16 keys finds
-// dv = softmaxᵀ g and dk = dsᵀ q. Each computes the scores' gradients that it needs anew, a tile at a time: no block
-// waits for another, and every sum has one order. `ds`, if given, is written by the blocks of queries.
+// What a block of `attention_grad` adds up, with ds = softmax · (g vᵀ - Σ g result). By keys: 16 rows of softmaxᵀ g
+// (`means`) and of dsᵀ q (`slopes`); `near` is v, `far` g, `wanted` q. By queries: 16 rows of ds k (`slopes`), and of
+// `ds`, if it is given; `near` is g, `far` v, `wanted` k. They meet the rows of the last two from `begin` to `end`.
+template <bool BY_KEYS>
+__device__ __forceinline__ void differentiated(
+    Rows g, Rows result, Rows near, Rows far, Rows wanted, const bool* keep, const T* weights, T* ds,
+    int first, int begin, int end, wide* room, wide (&means)[MINE][WIDEST], wide (&slopes)[MINE][WIDEST]
+) {
+    int lane = threadIdx.x % 32, mine = threadIdx.x / 32 * MINE;
+    int queries = BY_KEYS ? far.count : near.count, keys = BY_KEYS ? near.count : far.count;
+    wide *own = room, *tile = own + ROWS * pitch(g.columns);
+    wide *shares = tile + TILE * pitch(max(g.columns, wanted.columns)), *turned = shares + ROWS * SLOT;
+    wide* sums_of_g = turned + ROWS * SLOT;
+
+    laid<ROWS>(own, near, first);
+    if (!BY_KEYS) row_sums<ROWS>(sums_of_g, g, result, first);
+    for (int start = begin; start < end; start += TILE) {
+        laid<TILE>(tile, far, start);
+        if (BY_KEYS) row_sums<TILE>(sums_of_g, g, result, start);
+        for (int i = threadIdx.x; i < ROWS * TILE; i += WARPS * 32) {  // the weights, read along their rows
+            int row = BY_KEYS ? i % ROWS : i / TILE, column = BY_KEYS ? i / ROWS : i % TILE;
+            int query = BY_KEYS ? start + column : first + row, key = BY_KEYS ? first + row : start + column;
+            bool inside = query < queries && key < keys;
+            long long at = (long long)query * keys + key;
+            shares[row * SLOT + column] = inside ? widened(weights[at]) : (wide)0;
+            turned[row * SLOT + column] = inside && keep && !keep[at] ? 0 : 1;
+        }
+        __syncthreads();
+        wide sums[MINE][2] = {};
+        multiplied(own, tile, g.columns, sums);
+        for (int i = 0; i < MINE; i++)
+            for (int j = 0; j < 2; j++) {
+                int row = mine + i, column = lane + 32 * j, at = row * SLOT + column;
+                wide weight = shares[at], kept = turned[at];
+                wide slope = weight * (sums[i][j] * kept - sums_of_g[BY_KEYS ? column : row]);
+                shares[at] = weight * kept;
+                turned[at] = slope;
+                if (!BY_KEYS && ds && first + row < queries && start + column < keys)
+                    narrowed(&ds[(long long)(first + row) * keys + start + column], slope);
+            }
+        __syncwarp();
+        if (BY_KEYS) added_up(shares, SLOT, tile, g.columns, means);
+        __syncthreads();
+        laid<TILE>(tile, wanted, start);
+        __syncthreads();
+        added_up(turned, SLOT, tile, wanted.columns, slopes);
+        __syncthreads();
+    }
+    for (int i = 0; !BY_KEYS && ds && i < MINE && first + mine + i < queries; i++)  // keys later than all tiles
+        for (int key = (end + TILE - 1) / TILE * TILE + lane; key < keys; key += 32)
+            narrowed(&ds[(long long)(first + mine + i) * keys + key], (wide)0);
+}
+
+// A block for 16 keys of a head finds their rows of dk and dv, one for 16 queries theirs of dq and `ds`. Each
+// computes the scores' gradients that it needs anew: no block waits for another, and every sum has one order.
 extern "C" __global__ void __launch_bounds__(256, 3) attention_grad(
     const T* g, long long g_outer, long long g_inner, long long g_row,
     const T* result, long long result_outer, long long result_inner, long long result_row,
@@ -225,67 +277,30 @@ extern "C" __global__ void __launch_bounds__(256, 3) attention_grad(
     T* ds, int inners, int queries, int keys, int d, int e, int causal, double scale
 ) {
     DYNAMIC_SHARED(wide, room);
-    int of_queries = (queries + ROWS - 1) / ROWS, tiles = of_queries + (keys + ROWS - 1) / ROWS;
+    int of_keys = (keys + ROWS - 1) / ROWS, tiles = of_keys + (queries + ROWS - 1) / ROWS;
     int batch = blockIdx.x / tiles, which = blockIdx.x % tiles;
-    bool by_keys = which >= of_queries;
-    int first = (by_keys ? which - of_queries : which) * ROWS, lane = threadIdx.x % 32, mine = threadIdx.x / 32 * MINE;
     Rows of_g = rows_of(g, g_outer, g_inner, g_row, batch, inners, queries, e);
     Rows of_result = rows_of(result, result_outer, result_inner, result_row, batch, inners, queries, e);
     Rows of_q = rows_of(q, q_outer, q_inner, q_row, batch, inners, queries, d);
     Rows of_k = rows_of(k, k_outer, k_inner, k_row, batch, inners, keys, d);
     Rows of_v = rows_of(v, v_outer, v_inner, v_row, batch, inners, keys, e);
-    Rows theirs = by_keys ? of_g : of_v;
-    int begin = by_keys && causal ? first / TILE * TILE : 0;  // of the queries that see these keys, or the keys seen
-    int end = by_keys ? queries : causal ? min(keys, first + ROWS) : keys;
     long long before = (long long)batch * queries * keys;
-    wide *own = room, *tile = own + ROWS * pitch(e), *shares = tile + TILE * pitch(max(d, e));
-    wide *slopes = shares + ROWS * SLOT, *sums_of_g = slopes + ROWS * SLOT;
-    wide towards_v[MINE][WIDEST] = {}, towards_other[MINE][WIDEST] = {};
-
-    laid<ROWS>(own, by_keys ? of_v : of_g, first);
-    if (!by_keys) row_sums<ROWS>(sums_of_g, of_g, of_result, first);
-    for (int start = begin; start < end; start += TILE) {
-        laid<TILE>(tile, theirs, start);
-        if (by_keys) row_sums<TILE>(sums_of_g, of_g, of_result, start);
-        for (int i = threadIdx.x; i < ROWS * TILE; i += WARPS * 32) {  // the weights, read along their rows
-            int row = by_keys ? i % ROWS : i / TILE, column = by_keys ? i / ROWS : i % TILE;
-            int query = by_keys ? start + column : first + row, key = by_keys ? first + row : start + column;
-            bool inside = query < queries && key < keys;
-            long long at = before + (long long)query * keys + key;
-            shares[row * SLOT + column] = inside ? widened(weights[at]) : (wide)0;
-            slopes[row * SLOT + column] = inside && keep && !keep[at] ? 0 : 1;
-        }
-        __syncthreads();
-        wide sums[MINE][2] = {};
-        multiplied(own, tile, e, sums);
-        for (int i = 0; i < MINE; i++)
-            for (int j = 0; j < 2; j++) {
-                int row = mine + i, column = lane + 32 * j, at = row * SLOT + column;
-                wide weight = shares[at], kept = slopes[at];
-                wide slope = weight * (sums[i][j] * kept - sums_of_g[by_keys ? column : row]);
-                shares[at] = weight * kept;
-                slopes[at] = slope;
-                int query = first + row, key = start + column;
-                if (ds && !by_keys && query < queries && key < keys)
-                    narrowed(&ds[before + (long long)query * keys + key], slope);
-            }
-        __syncwarp();
-        if (by_keys) added_up(shares, SLOT, tile, e, towards_v);
-        __syncthreads();
-        laid<TILE>(tile, by_keys ? of_q : of_k, start);
-        __syncthreads();
-        added_up(slopes, SLOT, tile, d, towards_other);
-        __syncthreads();
+    keep = keep ? keep + before : keep;
+    weights += before;
+    wide means[MINE][WIDEST] = {}, slopes[MINE][WIDEST] = {};
+    if (which < of_keys) {
+        int first = which * ROWS, begin = causal ? first / TILE * TILE : 0;  // earlier queries do not see these keys
+        differentiated<true>(
+            of_g, of_result, of_v, of_g, of_q, keep, weights, (T*)0, first, begin, queries, room, means, slopes);
+        stored(place_of(dv, dv_outer, dv_inner, batch, inners), dv_row, first, keys, e, 1, means);
+        stored(place_of(dk, dk_outer, dk_inner, batch, inners), dk_row, first, keys, d, (wide)scale, slopes);
+    } else {
+        int first = (tiles - 1 - which) * ROWS, end = causal ? min(keys, first + ROWS) : keys;
+        ds = ds ? ds + before : ds;
+        differentiated<false>(
+            of_g, of_result, of_g, of_v, of_k, keep, weights, ds, first, 0, end, room, means, slopes);
+        stored(place_of(dq, dq_outer, dq_inner, batch, inners), dq_row, first, queries, d, (wide)scale, slopes);
     }
-    if (by_keys) {
-        stored(place_of(dv, dv_outer, dv_inner, batch, inners), dv_row, first, keys, e, 1, towards_v);
-        stored(place_of(dk, dk_outer, dk_inner, batch, inners), dk_row, first, keys, d, (wide)scale, towards_other);
-        return;
-    }
-    stored(place_of(dq, dq_outer, dq_inner, batch, inners), dq_row, first, queries, d, (wide)scale, towards_other);
-    for (int i = 0; ds && i < MINE && first + mine + i < queries; i++)  // keys that come later than the tiles
-        for (int key = (end + TILE - 1) / TILE * TILE + lane; key < keys; key += 32)
-            narrowed(&ds[before + (long long)(first + mine + i) * keys + key], (wide)0);
 }
 
 // A block turns a row of scores into softmax(scale · scores + mask). `scores`, numbers as wide as they are computed

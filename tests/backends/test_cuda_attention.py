@@ -199,6 +199,17 @@ def test_results_go_where_they_are_wanted(cupy, way, lie):
     assert all(x is y for x, y in zip([*found, *grads], places))
 
 
+def test_what_causal_hides_is_written_too(cupy, way):
+    """No place is left as it was found, beyond the tiles that are looked at either."""
+    drawn = case(6, (2,), (18, 150, 4, 3), causal=True)
+    kernels, expected = ours(cupy), drawn.by(NUMPY)
+    places = [cupy.full(x.shape, np.nan, "float64") for x in expected]
+    q, k, v, g = map(cupy.array, (drawn.q, drawn.k, drawn.v, drawn.g))
+    result, weights = kernels["attention"](q, k, v, None, None, causal=True, scale=0.5, out=tuple(places[:2]))
+    kernels["attention_grad"](g, result, q, k, v, None, weights, causal=True, scale=0.5, out=tuple(places[2:]))
+    same(cupy, places, expected)
+
+
 def heads(cupy, dtype="float32"):
     """Queries, keys and values as a layer makes them, three views of one array; and that array as it is seen whole."""
     joint = cupy.array(np.random.default_rng(7).normal(size=(2, 5, 3, 4, 8)), dtype)
