@@ -4,6 +4,8 @@
 // some lanes never join. Between barriers threads run one after the other in an order that changes from launch to
 // launch, so that a missing barrier shows as a wrong number sooner or later.
 
+#undef _FORTIFY_SOURCE  // which would refuse to jump from one stack to another
+#include <setjmp.h>
 #include <ucontext.h>
 
 #define __global__
@@ -34,10 +36,13 @@ const int MOST = 1024;          // threads of a block
 const unsigned long STACK = 1 << 16;
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 
-struct Fiber { ucontext_t context; State state; char* stack; unsigned long long given; };
+// A fiber begins by its context, and goes on from where it left by a jump, which asks the system for nothing. It lives
+// as long as the library: at the end of a block it waits for the next one.
+struct Fiber { ucontext_t context; jmp_buf left; State state; char* stack; bool begun; unsigned long long given; };
 
 static Fiber fibers[MOST];
 static ucontext_t scheduler;
+static jmp_buf home;
 static int count, current;
 static const char* failure;
 static void (*kernel)(void**);
@@ -51,18 +56,37 @@ inline void place(int i) {
     threadIdx.z = i / (blockDim.x * blockDim.y);
 }
 
+__attribute__((noinline)) static void leave(Fiber& fiber) {
+    if (!_setjmp(fiber.left)) _longjmp(home, 1);
+}
+
+static void body() {
+    for (;;) {
+        kernel(arguments);
+        fibers[current].state = DONE;
+        leave(fibers[current]);
+    }
+}
+
+__attribute__((noinline)) static void resume(Fiber& fiber) {
+    if (fiber.begun) _longjmp(fiber.left, 1);
+    if (!fiber.stack) fiber.stack = (char*)malloc(STACK);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack;
+    fiber.context.uc_stack.ss_size = STACK;
+    makecontext(&fiber.context, body, 0);
+    fiber.begun = true;
+    swapcontext(&scheduler, &fiber.context);
+}
+
+__attribute__((noinline)) static void run(Fiber& fiber) {
+    if (!_setjmp(home)) resume(fiber);
+}
+
 inline void wait(State why) {
     int me = current;
     fibers[me].state = why;
-    swapcontext(&fibers[me].context, &scheduler);
-    current = me;
-    place(me);
-}
-
-inline void body() {
-    kernel(arguments);
-    fibers[current].state = DONE;
-    swapcontext(&fibers[current].context, &scheduler);
+    leave(fibers[me]);
 }
 
 inline unsigned next_random() {
@@ -93,12 +117,7 @@ inline bool release() {
 inline void run_block() {
     static int order[MOST];
     for (int i = 0; i < count; i++) {
-        if (!fibers[i].stack) fibers[i].stack = (char*)malloc(STACK);
-        getcontext(&fibers[i].context);
-        fibers[i].context.uc_stack.ss_sp = fibers[i].stack;
-        fibers[i].context.uc_stack.ss_size = STACK;
-        fibers[i].context.uc_link = &scheduler;
-        makecontext(&fibers[i].context, (void (*)())body, 0);
+        fibers[i].begun = fibers[i].begun && fibers[i].state == DONE;  // what an error left in the middle begins anew
         fibers[i].state = READY;
         order[i] = i;
     }
@@ -110,7 +129,7 @@ inline void run_block() {
             if (fibers[me].state != READY) continue;
             current = me;
             place(me);
-            swapcontext(&scheduler, &fibers[me].context);
+            run(fibers[me]);
             ran = true;
         }
         for (int i = 0; i < count; i++) done = done && fibers[i].state == DONE;
