@@ -3,7 +3,7 @@
 // `I` is the type of the numbers. One below 0 counts from the end where `least` is below 0. What names no row is
 // counted in `strays` and taken modulo.
 
-#define THREADS 512  // of a block of add_rows
+#define MOST 512  // threads of a block of add_rows
 
 // The row that a number names.
 __device__ __forceinline__ long long named(long long number, long long rows) {
@@ -36,21 +36,21 @@ extern "C" __global__ void take_rows(
 extern "C" __global__ void add_rows(
     const T* g, const I* index, T* out, long long count, long long rows, long long columns, int lanes, int by_place
 ) {
-    __shared__ int listed[THREADS], votes[THREADS / 32];
-    __shared__ wide room[THREADS];
-    int lane = threadIdx.x % lanes, part = threadIdx.x / lanes, parts = THREADS / lanes;
+    __shared__ int listed[MOST], votes[MOST / 32];
+    __shared__ wide room[MOST];
+    int lane = threadIdx.x % lanes, part = threadIdx.x / lanes, parts = blockDim.x / lanes;
     int warp = threadIdx.x / 32;
     long long row = by_place ? named(index[blockIdx.x], rows) : blockIdx.x;
     long long column = (long long)blockIdx.y * lanes + lane;
     wide sum = 0;
-    for (long long first = 0; first < count; first += THREADS) {
+    for (long long first = 0; first < count; first += blockDim.x) {
         long long mine = first + threadIdx.x;
         bool here = mine < count && named(index[mine], rows) == row;
         unsigned vote = __ballot_sync(EVERY_LANE, here);
         if (threadIdx.x % 32 == 0) votes[warp] = __popc(vote);
         __syncthreads();
         int found = 0, ahead = __popc(vote & ((1u << threadIdx.x % 32) - 1));
-        for (int other = 0; other < THREADS / 32; other++) {
+        for (int other = 0; other < blockDim.x / 32; other++) {
             if (other == warp) ahead += found;
             found += votes[other];
         }

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, place, together
-from tinynet.backends.cuda.module import NAMES, Module, blocks
+from tinynet.backends.cuda.module import NAMES, Module, blocks, warps
 from tinynet.backends.cuda.strays import Strays
 from tinynet.backends.kernels.plain import copy
 from tinynet.dtypes import FLOATS, HALVES, dtype_name
@@ -23,7 +23,7 @@ Array = Any
 FILE = "lookup.cu"
 WORDS = {8: "int64", 4: "int32", 2: "int16", 1: "int8"}  # what rows are copied in, by its bytes
 INDICES = tuple(name for name in NAMES if "int" in name)
-THREADS = 512  # of a block of add_rows, as the source has it
+MOST = 512  # threads of a block of add_rows, as the source has it
 FULL = 1024  # blocks that keep a card busy
 MOST_LOOKS = 1 << 27  # at the index, by all blocks together: 1 GB from the cache
 
@@ -107,7 +107,8 @@ def _add(cuda: Module, g: Array, index: Array, shape: tuple[int, ...], out: Arra
     """Zeros of a shape, plus the rows of g in the places that an index names."""
     xp, rows, columns, count = cuda.xp, shape[0], prod(shape[1:]), index.size
     by_place = rows > max(count, FULL)
-    lanes = lanes_of(columns, grid := count if by_place else rows)
+    block = warps(count, MOST)
+    lanes = lanes_of(columns, grid := count if by_place else rows, block)
     tiles = blocks(columns, lanes)
     if grid * count * tiles > MOST_LOOKS or tiles > 65535:
         return _added_by_atomics(xp, g, index, shape, out)
@@ -115,16 +116,16 @@ def _add(cuda: Module, g: Array, index: Array, shape: tuple[int, ...], out: Arra
     if by_place:
         made.fill(0)
     cuda.kernel(FILE, "add_rows", T=dtype_name(g.dtype), I=dtype_name(index.dtype))(
-        (grid, tiles), THREADS, together(xp, g), together(xp, index), made, np.int64(count),
+        (grid, tiles), block, together(xp, g), together(xp, index), made, np.int64(count),
         np.int64(rows), np.int64(columns), np.int32(lanes), np.int32(by_place),
     )  # fmt: skip
     return given(xp, made, out)
 
 
-def lanes_of(columns: int, grid: int) -> int:
+def lanes_of(columns: int, grid: int, block: int) -> int:
     """How many columns a block takes: few, so that many threads share a column, while there are not enough blocks."""
     lanes = 1
-    while lanes < min(columns, THREADS) and (lanes < 32 or grid * -(-columns // lanes) > FULL):
+    while lanes < min(columns, block) and (lanes < 32 or grid * -(-columns // lanes) > FULL):
         lanes *= 2
     return lanes
 
