@@ -1,5 +1,6 @@
 """``tinynet train``: what it says, what it saves, what it refuses, and how it goes on."""
 
+import gc
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strict_backend import strict_cupy_in_charge
 
 import tinynet as tn
 from tinynet import data, nn, optim
@@ -48,6 +50,24 @@ def test_it_says_what_it_does_and_what_comes_next(tinynet):
     for line in suggested:
         if line.startswith(("evaluate", "predict")):
             assert tinynet(line).code == 0
+
+
+def test_a_gpus_memory_can_be_limited(tinynet):
+    words = "train moons --n 50 --epochs 1 --lr 0.1 --model 2-4-2 --quiet --no-save"
+    with strict_cupy_in_charge() as backend:
+        try:
+            ran = tinynet(words + " --backend cupy --memory-limit 1.5GB")
+            assert ran.code == 0 and backend.memory().limit == 1_500_000_000
+            ran = tinynet(words + " --backend cupy --memory-limit 4G")
+            assert ran.code == 2 and "--memory-limit 4G: a memory limit is a size such as '4 GB'" in ran.err
+            gc.collect()
+            backend.set_memory_limit(backend.memory().used + 60_000)
+            ran = tinynet(words.replace("--n 50", "--n 2000") + " --backend cupy --batch-size 1500")
+            assert ran.code == 1 and "in training, batch_size=1500 does not fit on 'cupy'; " in ran.err
+        finally:
+            backend.set_memory_limit(None)
+    ran = tinynet(words + " --backend numpy --memory-limit 1GB")
+    assert ran.code == 2 and "backend 'numpy' does not count its memory" in ran.err
 
 
 def test_quiet_prints_the_result_alone(tinynet):

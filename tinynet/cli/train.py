@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn, random
-from tinynet.cli.engine import choose, device
+from tinynet.cli.engine import choose, device, limit_memory
 from tinynet.cli.parser import UsageError
 from tinynet.cli.recipe import SYNTHETIC, Recipe, check_fit
 from tinynet.cli.rules import describe_schedule, initialise, make_optimizer, make_schedule
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     settle(args, train)
     backend, why = choose(args.backend)
     args.backend = backend.name
+    limit_memory(backend, args.memory_limit)
     settings = {key: getattr(args, key) for key in ("dataset", *RUN, "save")}
     recipe = Recipe(args.model, args.activation, args.loss, args.dataset, _data_options(args), train.classes, settings)
     check_fit(recipe, train, args.dataset)

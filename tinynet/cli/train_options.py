@@ -98,6 +98,9 @@ def _training(p: Parser) -> None:
     add("--seed", type=number(int), default=0, metavar="N",
         help="for initial weights, order, splits, made data (default: 0)")
     add_backend(group)
+    add("--memory-limit", metavar="SIZE",
+        help="take no more of a GPU's memory: 4GB, 512MiB, 50%% (default: all of it, or $CUPY_GPU_MEMORY_LIMIT, which "
+             "is CuPy's own: bytes or a percentage)")
     add("--dtype", type=choice("element type", ("float32", "float64")), default="float32", metavar="TYPE",
         help="float32 or float64 (default: float32)")
     add("--precision", type=choice("precision", PRECISIONS), default="float32", metavar="NAME",
