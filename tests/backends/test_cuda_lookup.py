@@ -134,7 +134,7 @@ def test_what_the_kernels_do_not_take_is_cupys(cupy):
 
 
 @pytest.mark.parametrize(
-    "columns, grid, block, lanes",
+    ("columns", "grid", "block", "lanes"),
     [
         (1, 9, 512, 1),
         (10, 9, 512, 16),
