@@ -27,6 +27,7 @@ from tinynet.backends.cuda.links import (
     spread,
     touched,
 )
+from tinynet.backends.cuda.loss import scaled
 from tinynet.backends.cuda.module import Module
 from tinynet.dtypes import FLOATS, dtype_name
 
@@ -76,6 +77,7 @@ def in_chains(program: "Program", cuda: Module, small: int) -> "list[Call]":
     array_type = program.backend.array_type
     calls = _varying(program, array_type)
     wanted = _wanted(calls)
+    calls = scaled(calls, wanted, array_type)
     entries: list[Any] = []
     for call in calls:
         if first := multiplied(call, small):
@@ -211,7 +213,7 @@ def _fits(group: Group, link: Link) -> bool:
     shape, alone = whole.shape, len({other.single for other in whole.links}) == 1
     for other in whole.links:
         if other.single:
-            if not alone and (other.in_place or other.step.name not in CHEAP):
+            if not alone and (other.inplace or other.step.name not in CHEAP):
                 return False  # a number that every thread would count on, or takes long over
         elif other.shape != shape and not (other.flat and prod(other.shape) == prod(shape)):
             return False

@@ -53,16 +53,17 @@ extern "C" __global__ void softmax(
 }
 
 // -log softmax(x)[target] of every row, into `losses`, or the mean of these, into `mean`; and softmax(x) - one-hot,
-// into `slope`. Classes that do not exist are counted in `strays` and taken modulo. For the mean every block adds up its
-// own rows, and the last to finish the sums of the blocks, always in the same order; `sums` has room for one of each.
+// into `slope`, times the number in `scale`, if any. Classes that do not exist are counted in `strays` and taken modulo.
+// For the mean every block adds up its own rows, and the last to finish the sums of the blocks, always in the same order;
+// `sums` has room for one of each.
 extern "C" __global__ void softmax_cross_entropy(
-    const T* x, const I* target, T* losses, T* mean, T* slope, void* sums, unsigned* finished,
+    const T* x, const I* target, const T* scale, T* losses, T* mean, T* slope, void* sums, unsigned* finished,
     unsigned long long* strays, long long rows, int classes, long long x_row, long long x_step, long long slope_row,
     long long slope_step, int team
 ) {
     __shared__ wide room[32];
     int teams = blockDim.x / team;
-    wide mine = 0;
+    wide mine = 0, factor = scale ? widened(*scale) : (wide)1;
     for (long long first = (long long)blockIdx.x * teams; first < rows; first += (long long)gridDim.x * teams) {
         Turn turn(first, rows, team);
         const T* from = x + turn.row * x_row;
@@ -73,7 +74,7 @@ extern "C" __global__ void softmax_cross_entropy(
         wide loss = log(sum) - (widened(from[chosen * x_step]) - peak);
         for (int i = turn.lane; turn.there && i < classes; i += team) {
             wide share = i == chosen ? expm1(-loss) : exp(widened(from[i * x_step]) - peak) / sum;
-            narrowed(&slope[turn.row * slope_row + i * slope_step], share);
+            narrowed(&slope[turn.row * slope_row + i * slope_step], share * factor);
         }
         if (turn.there && turn.lane == 0) {
             if (chosen != given) atomicAdd(strays, 1ull);

@@ -48,14 +48,18 @@ def _softmax(cuda: Module, plain: Mapping[str, Kernel], name: str, x: Array, dim
 
 def _softmax_cross_entropy(
     cuda: Module, plain: Mapping[str, Kernel], strays: Strays, finished: Array, x: Array, target: Array,
-    mean: bool = False, out: Any = None,
+    mean: bool = False, out: Any = None, scale: Array = None,
 ) -> Any:  # fmt: skip
-    """-log softmax(x)[target] for each row, or the mean of these; and the slope, softmax(x) - one-hot(target)."""
+    """-log softmax(x)[target] for each row, or the mean of these; and the slope, softmax(x) - one-hot(target), times a
+    scale, an array of one element, if there is one."""
     xp, dtype, kind = cuda.xp, dtype_name(x.dtype), dtype_name(target.dtype)
     losses, slope = out or (None, None)
     fits = dtype in FLOATS and kind in NAMES and kind not in ("bool", *FLOATS) and x.ndim == 2 and x.size
     if not fits or target.shape != x.shape[:1]:
-        return plain["softmax_cross_entropy"](x, target, mean, out=out)
+        made = plain["softmax_cross_entropy"](x, target, mean, out=out)
+        if scale is not None:
+            xp.multiply(made[1], scale, out=made[1])
+        return made
     rows, classes = x.shape
     result = place(xp, losses, () if mean else (rows,), x.dtype)
     made_slope = slope if slope is not None and slope.dtype == x.dtype else xp.empty_like(x)
@@ -64,7 +68,7 @@ def _softmax_cross_entropy(
     sums = xp.empty(grid, "float64" if dtype == "float64" else "float32") if mean else None
     strides = [np.int64(stride // a.itemsize) for a in (x, made_slope) for stride in a.strides]
     cuda.kernel(FILE, "softmax_cross_entropy", T=dtype, I=kind)(
-        grid, block, x, together(xp, target), None if mean else result, result if mean else None, made_slope,
+        grid, block, x, together(xp, target), scale, None if mean else result, result if mean else None, made_slope,
         sums, finished, strays.count, np.int64(rows), np.int32(classes), *strides, np.int32(threads),
     )  # fmt: skip
     return given(xp, result, losses), given(xp, made_slope, slope)
