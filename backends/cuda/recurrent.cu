@@ -227,7 +227,7 @@ struct Seat {
 __device__ __forceinline__ wide or_zero(const T* x, int i) { return x ? widened(x[i]) : (wide)0; }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward(
-    const T* input, const T* w, const T* b_ih, const T* b_hh, const T* h_0, const T* c_0, const bool* mask,
+    const wide* input, const T* w, const T* b_ih, const T* b_hh, const T* h_0, const T* c_0, const bool* mask,
     int mask_step, int mask_row, T* states, T* saved, int steps, int batch, int hidden
 ) {
     typedef Product<Cell::GATES, LANES, WIDTH> Weights;
@@ -251,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward(
     for (int i = 0; i < ROWS; i++) {
         h[i] = widened(h_0[seat.place(i, 1, 0)]);
         c[i] = or_zero(c_0, seat.place(i, 1, 0));
-        ahead[i] = widened(input[seat.place(i, Cell::GATES, from)]);
+        ahead[i] = input[seat.place(i, Cell::GATES, from)];
     }
     T* other = Cell::other(seat.gate, states, saved, size, steps * size);
     const int other_step = Cell::STATES == 2 && seat.gate < 2 ? Cell::SAVED * size : size;
@@ -265,7 +265,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward(
             given[i] = ahead[i] + b_input;
             padded[i] = mask && !mask[step * mask_step + seat.row(i) * mask_row];
             int later = step + 1 < steps ? step + 1 : step;  // on its way meanwhile
-            ahead[i] = widened(input[later * Cell::GATES * size + seat.place(i, Cell::GATES, from)]);
+            ahead[i] = input[later * Cell::GATES * size + seat.place(i, Cell::GATES, from)];
         }
         weights.add(room + (step & 1) * ROWS * Weights::FOURS, seat.lane, sums);
         wide* next = (wide*)room + (~step & 1) * ROWS * VECTOR;
@@ -360,15 +360,15 @@ struct Desk {
 
 // From `product`, h w_hhᵀ (B, GATES H), and `input`, the step's x w_ihᵀ.
 extern "C" __global__ void forward_step(
-    const T* product, const T* input, const T* b_ih, const T* b_hh, const T* h_0, const T* c_0, const bool* mask,
-    int mask_row, T* states, int part, T* saved, int batch, int hidden
+    const wide* product, const wide* input, const T* b_ih, const T* b_hh, const T* h_0, const T* c_0,
+    const bool* mask, int mask_row, T* states, int part, T* saved, int batch, int hidden
 ) {
     Desk desk(batch, hidden);
     int from = desk.gate < Cell::GATES ? desk.gate : 0, column = from * hidden + desk.unit;
     int sum = desk.row * Cell::GATES * hidden + column;
     wide h = widened(h_0[desk.place]), c = or_zero(c_0, desk.place);
     Stored stored = Cell::forward(
-        widened(product[sum]) + or_zero(b_hh, column), widened(input[sum]) + or_zero(b_ih, column), desk.gate,
+        product[sum] + or_zero(b_hh, column), input[sum] + or_zero(b_ih, column), desk.gate,
         mask && !mask[desk.row * mask_row], h, c);
     if (!desk.there) return;
     T* other = Cell::other(desk.gate, states, saved, desk.size, part);
@@ -379,7 +379,7 @@ extern "C" __global__ void forward_step(
 // From `product`, what the sums of the step after lead back to h, null at the last step. `past` and `d_c` (B, H) are
 // carried from step to step.
 extern "C" __global__ void backward_step(
-    const T* product, const T* g, int g_part, int g_row, int g_unit, const T* saved, const T* previous,
+    const wide* product, const T* g, int g_part, int g_row, int g_unit, const T* saved, const T* previous,
     const bool* mask, int mask_row, T* d_input, T* d_state, T* before, wide* past, wide* d_c, int batch, int hidden
 ) {
     Desk desk(batch, hidden);
@@ -387,7 +387,7 @@ extern "C" __global__ void backward_step(
         saved, g + desk.row * g_row + desk.unit * g_unit, g_part, previous, desk.place, desk.size,
         mask && !mask[desk.row * mask_row]);
     wide *left = past + desk.place, *cell = d_c + desk.place;
-    wide h = product ? widened(product[desk.place]) + *left : (wide)0, c = product && d_c ? *cell : (wide)0, rest;
+    wide h = product ? product[desk.place] + *left : (wide)0, c = product && d_c ? *cell : (wide)0, rest;
     wide d = Cell::backward(met, desk.gate, h, c, rest);
     __syncwarp();  // the lanes of a unit have all read what the first of them overwrites
     if (!desk.there) return;

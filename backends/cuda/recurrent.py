@@ -17,11 +17,14 @@ from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, place, together
 from tinynet.backends.cuda.module import USUAL, Launch, Module
 from tinynet.backends.cuda.recurrent_plan import GRU, LSTM, RNN, Cell, Plan, planned
+from tinynet.backends.kernels.plain import copy
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
 State = tuple[Array, Array | None]  # h, and the c of an LSTM
 Biases = tuple[Array | None, Array | None]
+BFLOAT16 = frozenset("rnn rnn_grad lstm lstm_grad gru gru_grad".split())
+"""The kernels here that take bfloat16 as it lies: all of them."""
 KINDS = {"tanh": 0, "relu": 1, "lstm": 2, "gru": 3}
 FARTHEST = 2**31 - 1  # the kernels count places in an array in 32 bits
 BLOCK = 256  # threads of a block that takes one step: any units of any rows
@@ -85,7 +88,8 @@ class Recurrences:
         shape = (steps, batch, hidden)
         states = place(xp, wanted[0], shape if cell.parts == 1 else (cell.parts, *shape), x.dtype)
         saved = place(xp, wanted[1], shape if cell.saved == 1 else (steps, cell.saved, batch, hidden), x.dtype)
-        sums = self.plain["matmul"](self._upright(x), w_ih.T)
+        sums = xp.empty((steps, batch, cell.gates * hidden), wide(x.dtype))
+        self.plain["matmul"](self._upright(x), w_ih.T, out=sums)
         h, c, b_ih, b_hh = (self._lined(a) for a in (h, c, b_ih, b_hh))
         mask, mask_steps = self._stepping(mask, 2)
         plan = self._plan(cell, w_hh, batch)
@@ -96,7 +100,7 @@ class Recurrences:
             )  # fmt: skip
             return given(xp, states, wanted[0]), given(xp, saved, wanted[1])
         launch, grid = self._one_step("forward_step", cell, kind, h)
-        product, part = xp.empty((batch, cell.gates * hidden), x.dtype), np.int32(steps * batch * hidden)
+        product, part = xp.empty(sums.shape[1:], sums.dtype), np.int32(steps * batch * hidden)
         all_h, all_c = states if cell.parts == 2 else (states, None)
         for t in range(steps):
             self.plain["matmul"](h, w_hh.T, out=product)
@@ -155,7 +159,7 @@ class Recurrences:
             )  # fmt: skip
             return list(totals)
         launch, grid = self._one_step("backward_step", cell, kind, h)
-        product, back = None, xp.empty(h.shape, h.dtype)
+        product, back = None, xp.empty(h.shape, wide(h.dtype))
         past, carried = (xp.empty(h.shape, wide(h.dtype)) for _ in range(2))
         for t in reversed(range(steps)):
             launch(
@@ -164,9 +168,9 @@ class Recurrences:
                 before[t], past, None if d_c is None else carried, np.int32(batch), np.int32(hidden),
             )  # fmt: skip
             product = self.plain["matmul"](d_sums[-1][t], w_hh, out=back)
-        xp.add(product, past, out=d_h)
+        copy(xp, xp.add(product, past, out=past), out=d_h)
         if d_c is not None:
-            d_c[...] = carried
+            copy(xp, carried, out=d_c)
         return [xp.reshape(d, (steps * batch, cell.gates * hidden)) for d in d_sums]
 
     def _added(self, rows: Array, dtype: Any, out: Array | None) -> Array:
@@ -175,7 +179,7 @@ class Recurrences:
         total = made if made.dtype == rows.dtype else self.xp.empty(made.shape, rows.dtype)
         self.plain["sum"](rows, (0,), out=self.xp.reshape(total, (1, *total.shape)))
         if total is not made:
-            made[...] = total
+            copy(self.xp, total, out=made)
         return given(self.xp, made, out)
 
     # --- what both need -----------------------------------------------------------------------------------------------
