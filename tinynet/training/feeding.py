@@ -158,6 +158,11 @@ class Feeding:
         if text not in self.trainer.history.notes:
             self.trainer.note(text)
 
+    def leave_other_backends(self) -> None:
+        """Send away what lies where the model is no longer."""
+        for role in [role for role, placed in self._placed.items() if placed.backend is not self.trainer.backend]:
+            self._placed.pop(role).leave()
+
     def _send_away(self, role: str) -> None:
         placed = self._placed.pop(role)
         placed.leave()

@@ -40,6 +40,7 @@ class Step:
         placed: the data on the device from which the share picks rows, if any.
 
     Attributes:
+        backend: where the model was when it was made.
         recorded: the function as recorded, or None where it runs eagerly.
         undone: whether the step taken last failed, and was put back.
     """
@@ -54,7 +55,7 @@ class Step:
         counting: bool = True,
         placed: Placed | None = None,
     ) -> None:
-        backend = trainer.backend
+        self.backend = backend = trainer.backend
         self.trainer, self.share, self.update, self.shares, self.inside = trainer, share, update, shares, inside
         self.placed = placed
         counted = ("loss", *trainer.metrics) if counting else ()
@@ -131,10 +132,11 @@ class Step:
             if isinstance(self.recorded, Sharded):
                 raise
         self.trainer.optimizer.lay_out()  # no part of a step, and needed where parameters moved or were freed
+        self.record_anew()  # which knows where they are
         try:
             return self._recorded(*batch)
         except CaptureError as error:
-            self.recorded = None
+            self.recorded, self.undone = None, False
             self.trainer.note(f"running eagerly: {error}")
             return self._whole(*batch)
 

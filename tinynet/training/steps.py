@@ -141,6 +141,7 @@ class Steps:
             self._tried.clear()
         key = *self._made_of(), trainer.threads, x.shape, y.shape
         if key not in self._tried and trainer.threads == "auto":
+            self._leave_other_backends()
             known = self._steps.copy()
             self._tried[key] = choose(trainer, make, x, y)
             chosen = make(self._tried[key])
@@ -163,11 +164,21 @@ class Steps:
 
     def _kept(self, key: Any, make: Any) -> Step:
         if key not in self._steps:
+            self._leave_other_backends()
             if len(self._steps) >= MOST:
                 self._steps.pop(next(iter(self._steps)))  # the oldest
             self._steps[key] = make()
         self._steps[key].reset()
         return self._steps[key]
+
+    def _leave_other_backends(self) -> None:
+        """Let go of what a model that has moved left behind: steps, and data that were placed there."""
+        backend = self.trainer.backend
+        if any(step.backend is not backend for step in self._steps.values()):
+            self._steps = {key: step for key, step in self._steps.items() if step.backend is backend}
+            self._single = None
+            gc.collect()  # a step and its recording hold each other
+        self.trainer.feeding.leave_other_backends()
 
     def forget_eager(self) -> None:
         """Let go of the steps that could not be recorded."""
