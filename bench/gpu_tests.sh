@@ -29,7 +29,7 @@ finish() {
 stop() {
     trap - INT TERM
     kill -INT "${pids[@]}" 2>/dev/null # each sums up what it has
-    (sleep 8 && kill -KILL "${pids[@]}" 2>/dev/null) &
+    (sleep 8 && kill -KILL "${pids[@]}") >/dev/null 2>&1 &
     wait "${pids[@]}"
     finish 130 "and not all were run"
 }

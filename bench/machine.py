@@ -24,6 +24,7 @@ from tinynet.registry import backends, get_backend
 
 SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "XLA_", "TORCH", "CUDA_VISIBLE", "CUPY_", "NVIDIA_TF32")  # may change a figure
 SIDE = 1024  # of the two square matrices
+PATIENCE = 60.0  # seconds; the longest the card's products are waited for
 DRIVER = Path("/proc/driver/nvidia/version")
 PACKAGES = (
     "numpy",
@@ -122,7 +123,11 @@ def _gpu(seconds: float) -> dict[str, Any] | None:
         code = "from tinynet.bench.gemm import main; main()"
         given = command(code, CUPY_TF32=str(int(precision == "tf32")))
         given["args"] += [precision, str(each)]
-        done = subprocess.run(**given, capture_output=True, text=True)
+        try:
+            done = subprocess.run(**given, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            found["gemm_error"] = f"no answer within {PATIENCE:.0f} s"
+            continue
         if done.returncode:
             found["gemm_error"] = done.stderr.strip().rpartition("\n")[2]
         else:

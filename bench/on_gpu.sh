@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED=1
 
 # Seconds: of the whole, the most for the tests and for parity, and what is kept for TF32 at the end.
 whole=520 tests=165 parity=45 kept=95
-named=mlp-3b1b,mlp-nielsen,mlp-512,cnn-nielsen,rnn-char,lstm-char,gpt-nano,names-mlp
+named=mlp-3b1b,mlp-nielsen,mlp-512,cnn-nielsen,rnn-char,lstm-char,gpt-nano,names-mlp,moons
 large=mlp:4096-4096-4096-4096@4096,gpt:256-768-12-4x256@16 # whose matrix products are large enough to decide
 
 if ! found=$("$python" -m tinynet.bench.card 2>&1); then

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import threading
+import time
 
 import pytest
 
@@ -44,6 +46,27 @@ def refuses(workload):
 def sleeps(workload):
     time.sleep(60)
 
+def use_precision(precision):
+    global asked_for
+    asked_for = precision
+
+def device(workload):
+    launched, waits = [], []
+    def run():
+        launched.append(1)
+        return 2.5
+    def wait():
+        if launched:  # steps that nobody has waited for yet
+            waits.append(len(launched))
+            launched.clear()
+        time.sleep(0.001)
+    note = lambda: f"{asked_for}, {os.environ.get('ODD')}, {max(waits)} at once"
+    return Step(run, dict, note, wait, lambda: 12.5)
+
+def other(workload):
+    step = device(workload)
+    return step._replace(run=lambda: step.run() + 1)
+
 def dies_late(workload, count=[]):
     def run():
         count.append(1)
@@ -61,7 +84,12 @@ def odd(tmp_path, monkeypatch):
     names = ["good", "holds", "none", "raises", "refuses", "dies", "sleeps", "dies_late"]
     more = [Contender(name, "peer", name, f"odd_library:{name}", (name,)) for name in names]
     more.append(Contender("broken", "peer", "a missing library", "no_such_library:make", ("broken",)))
-    rows = "; ".join(f"BY_NAME[{c.name!r}] = Contender({c.name!r}, 'peer', '', {c.home!r}, ())" for c in more)
+    for name in ("device", "other"):
+        environment = (("ODD", "set"),)
+        more.append(Contender(name, "peer", "", f"odd_library:{name}", (), device="gpu", environment=environment))
+    rows = "; ".join(
+        f"BY_NAME[{c.name!r}] = Contender({c.name!r}, 'peer', '', {c.home!r}, (), device={c.device!r})" for c in more
+    )
     was = process.command
 
     def command(code, **environment):
@@ -130,6 +158,46 @@ def test_an_interrupt_keeps_what_was_measured(odd):
         contest.run()
     assert len(contest.entries["good"].rounds) == 2 and contest.entries["good"].process is None
     assert contest.entries["good"].result(contest.workload, 1.0)["memory_mb"] is None
+
+
+def test_a_device_is_waited_for_once_a_turn(odd):
+    contest = Contest(read("mlp-quick"), [odd["device"]], 0.5, SILENT, "tf32")
+    contest.prepare(together=True)
+    entry = contest.entries["device"]
+    try:
+        assert entry.note == "tf32, set, 1 at once"  # first calls and the warm-up are waited for one by one
+        contest.measure()
+        again = entry.process.ask("make", workload="mlp-quick")["note"]  # a new step, which counts anew
+    finally:
+        contest.close()
+    assert again == "tf32, set, 1 at once"
+    found = entry.result(contest.workload, gemm=None)
+    assert (found["memory_mb"], found["first_loss"], found["share_of_gemm"]) == (12.5, 2.5, None)
+    assert found["alone_s"] >= 0.001  # the wait
+    assert entry.repeats > 1 and found["median_s"] < 0.001  # many steps for one wait
+
+
+def test_first_calls_side_by_side(odd):
+    asked = [odd[name] for name in ("raises", "device", "none", "good", "other")]
+    contest = Contest(read("mlp-quick"), asked, 0.3, SILENT)
+    contest.prepare(together=True)
+    try:
+        assert list(contest.entries) == [c.name for c in asked]  # in their order, whoever comes first
+        assert {name for name, entry in contest.entries.items() if entry.process} == {"device", "good", "other"}
+    finally:
+        contest.close()
+    assert all(entry.process is None for entry in contest.entries.values())
+    assert contest.entries["raises"].error == "ValueError: no such thing"
+
+
+def test_what_is_stopped_waits_no_longer(odd):
+    contest = Contest(read("mlp-quick"), [odd["sleeps"]], 0.3, SILENT)
+    threading.Timer(1.0, contest.stop.set).start()
+    began = time.monotonic()
+    contest.prepare(together=True)  # it would sleep for a minute
+    assert time.monotonic() - began < 30
+    assert contest.entries["sleeps"].error == "given up"
+    assert contest.entries["sleeps"].process is None
 
 
 @pytest.mark.tiny

@@ -6,7 +6,10 @@ import pytest
 
 from tinynet.bench import contest
 from tinynet.bench.contenders import Contender
+from tinynet.bench.process import ContenderError
 from tinynet.bench.workloads import QUICK
+
+QUICK_NAMES = list(QUICK)
 
 
 def test_a_quick_run_and_its_files(tinynet, tmp_path):
@@ -85,6 +88,13 @@ def test_nobody_can_take_part(tinynet, monkeypatch):
         ("bench --json a --markdown ./a", "name a; give each a file of its own"),
         ("bench --peers none,torch", "'none' stands alone"),
         ("bench --peers torch,all", "'all' stands alone"),
+        ("bench --peers torch-graph", "has no step on the CPU, where the first of --backends, numpy, computes"),
+        (
+            "bench --backends cupy,numpy --peers micrograd",
+            "has no step on the GPU, where the first of --backends, cupy",
+        ),
+        ("bench --precision tf32", "--precision tf32 is for a GPU: name cupy first"),
+        ("bench --precision tf31", "there is no precision 'tf31'. Did you mean tf32?"),
     ],
 )
 def test_wrong_usage(tinynet, words, meant):
@@ -97,6 +107,43 @@ def test_a_place_that_cannot_be_written_is_refused_first(tinynet, tmp_path, opti
     (tmp_path / "file").write_text("")
     ran = tinynet(f"bench {option} file/b")
     assert (ran.code, ran.out) == (1, "") and "Choose a folder" in ran.err
+
+
+def test_a_run_is_read_again(tinynet, tmp_path):
+    assert tinynet("bench --workloads mlp:8-4-3@2 --quick --json b.json --markdown b.md --quiet").code == 0
+    before = (tmp_path / "b.json").read_bytes()
+    ran = tinynet("bench --read b.json --markdown again.md --report again.html")
+    assert (ran.code, ran.err) == (0, "")
+    assert "| workload | tinynet on NumPy |" in ran.out and "\n| mlp:8-4-3@2 | " in ran.out
+    assert (tmp_path / "again.md").read_text() == (tmp_path / "b.md").read_text()
+    assert "<svg" in (tmp_path / "again.html").read_text() and (tmp_path / "b.json").read_bytes() == before
+    (tmp_path / "b.json").write_text("{}")
+    ran = tinynet("bench --read b.json")
+    assert (ran.code, ran.out) == (1, "") and "no result of `tinynet bench`" in ran.err
+
+
+def test_what_was_measured_is_written_after_every_workload(tinynet, tmp_path, monkeypatch):
+    measure = contest.Contest.measure
+
+    def killed(self):
+        if self.workload.name == QUICK_NAMES[1]:
+            found = json.loads((tmp_path / "b.json").read_text())
+            assert found["interrupted"] and [w["name"] for w in found["workloads"]] == QUICK_NAMES[:1]
+            raise MemoryError
+        measure(self)
+
+    monkeypatch.setattr(contest.Contest, "measure", killed)
+    with pytest.raises(MemoryError):
+        tinynet("bench --quick --quiet --json b.json")
+
+
+def test_a_step_of_tinynets_own_that_fails_is_an_exit_code(tinynet, monkeypatch):
+    def fails(*_, **__):
+        raise ContenderError("no such kernel")
+
+    monkeypatch.setattr(contest, "Process", fails)
+    ran = tinynet("bench --quick --workloads mlp-quick")
+    assert ran.code == 3 and "tinynet numpy: no such kernel" in ran.out
 
 
 def test_a_damaged_old_run_is_refused_first(tinynet, tmp_path):
