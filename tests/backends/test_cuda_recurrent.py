@@ -177,6 +177,21 @@ def test_arrays_that_lie_otherwise(cupy, way, kind):
     compare(cupy, moved.by(ours(cupy)), case.by(NUMPY), "float64")
 
 
+def test_cublas_sees_no_sequence_that_is_turned_round(strict):
+    """Its manual promises nothing of negative steps between the matrices of a stack."""
+    steps = []
+
+    def matmul(x, y, out=None):
+        steps.append(min(x.strides))
+        return strict.kernels["matmul"](x, y, out=out)
+
+    case = drawn("rnn", 4, 3, 2, 4)
+    kernels = theme.kernels(strict.module, strict.kernels | {"matmul": matmul})
+    turned = lambda x: strict.array(x[::-1].copy())[::-1]
+    compare(strict, case.by(kernels, turned), case.by(NUMPY), "float64")
+    assert min(steps) > 0
+
+
 @pytest.mark.parametrize("kind", GATES)
 def test_other_types_are_brought_together(cupy, way, kind):
     case = drawn(kind, 2, 2, 3, 4, "float32")

@@ -24,7 +24,10 @@ TYPES = {"float32": CARDS, "float16": CARDS, "float64": ("sm_75", "sm_90"), "bfl
 INDICES = {"lookup.cu": ("int64", "int32", "uint8"), "rows.cu": ("int64", "int32", "uint8")}
 SIZES = {  # sizes that a source takes beforehand, as its host side hands them over; the first for every type
     "conv.cu": [{"TALL": 4, "BROAD": 32}, {"TALL": 8, "BROAD": 128}],
-    "recurrent.cu": [{"KIND": kind} for kind in (2, 0, 1, 3)],
+    "recurrent.cu": [
+        *[{"KIND": kind} for kind in (2, 0, 1, 3)],
+        {"KIND": 2, "WIDTH": 128, "LANES": 4, "ROWS": 2, "KEPT": 18},
+    ],
 }
 
 
