@@ -75,8 +75,8 @@ class CupyBackend(Backend):
         for theme in self.themes:
             counter = (self.strays,) if theme in COUNTING else ()
             self.kernels = self.kernels | theme.kernels(self.module, self.kernels, *counter)
-        native = AS_THEY_LIE | self.products.kernels().keys() | attention.BFLOAT16 | recurrent.BFLOAT16
-        self.halves = Halves(("bfloat16",), native)
+        native = {name for theme in self.themes for name in getattr(theme, "BFLOAT16", ())}
+        self.halves = Halves(("bfloat16",), AS_THEY_LIE | self.products.kernels().keys() | native)
         super().__init__()
 
     # --- can it run here? ---------------------------------------------------------------------------------------------

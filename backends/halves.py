@@ -9,6 +9,8 @@ What exceeds a half float's range is infinite, and nothing is said: a GPU says n
 runs into it on purpose.
 """
 
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,16 @@ class Halves:
             return kernel
         floats = types.intersection(FLOATS)
         return Widely(kernel, floats.pop() if len(floats) == 1 else "")
+
+
+def in_float32(kernels: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """name -> kernel, those of these names computing in float32 what they are given in bfloat16."""
+    halves = Halves(("bfloat16",), frozenset())
+    return {**kernels, **{name: partial(_chosen, halves, name, kernels[name]) for name in names}}
+
+
+def _chosen(halves: Halves, name: str, kernel: Any, *inputs: Any, out: Any = None, **params: Any) -> Any:
+    return halves(name, kernel, inputs)(*inputs, out=out, **params)
 
 
 class Quietly:

@@ -15,6 +15,7 @@ from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, place, together
 from tinynet.backends.cuda.module import NAMES, Module, blocks, warps
 from tinynet.backends.cuda.strays import Strays
+from tinynet.backends.halves import in_float32
 from tinynet.backends.kernels.plain import copy
 from tinynet.dtypes import FLOATS, HALVES, dtype_name
 from tinynet.primitives import ARRAY
@@ -30,8 +31,13 @@ MOST_LOOKS = 1 << 27  # at the index, by all blocks together: 1 GB from the cach
 FIRST = ((ARRAY,), (ARRAY, Ellipsis))
 
 
+BFLOAT16 = frozenset(("embedding_grad",))
+"""The kernels that take bfloat16 as it lies."""
+
+
 def kernels(cuda: Module, plain: Mapping[str, Kernel], strays: Strays) -> dict[str, Kernel]:
     """name -> kernel; those to fall back on count strays, too."""
+    plain = in_float32(plain, BFLOAT16)
     return {
         "gather": partial(_gather, cuda, plain, strays),
         "scatter_add": partial(_scatter_add, cuda, plain),

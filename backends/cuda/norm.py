@@ -14,6 +14,7 @@ import numpy as np
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, place, team, together
 from tinynet.backends.cuda.module import Module, blocks, divisor
+from tinynet.backends.halves import in_float32
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
@@ -25,8 +26,13 @@ MANY = 4096  # groups from which on blocks for w's gradient are larger, and more
 Sizes = tuple[int, int, int]
 
 
+BFLOAT16 = frozenset(("normalise", "normalise_grad"))
+"""The kernels that take bfloat16 as it lies."""
+
+
 def kernels(cuda: Module, plain: Mapping[str, Kernel]) -> dict[str, Kernel]:
     """name -> kernel."""
+    plain = in_float32(plain, BFLOAT16)
     return {
         "normalise": partial(_normalise, cuda, plain),
         "normalise_grad": partial(_normalise_grad, cuda, plain),

@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, run_together, together
 from tinynet.backends.cuda.module import Module, blocks
+from tinynet.backends.halves import in_float32
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
@@ -17,8 +18,13 @@ BLOCK = 128
 SHARES = 16  # of the stack: each finds the angles anew, so there are few, yet enough to keep a card busy
 
 
+BFLOAT16 = frozenset(("rotary",))
+"""The kernels that take bfloat16 as it lies."""
+
+
 def kernels(cuda: Module, plain: Mapping[str, Kernel]) -> dict[str, Kernel]:
     """name -> kernel."""
+    plain = in_float32(plain, BFLOAT16)
     return {"rotary": partial(_rotary, cuda, plain)}
 
 

@@ -10,6 +10,7 @@ from tinynet.backend import Kernel
 from tinynet.backends.cuda.lines import given, lines, place, sides, team, together
 from tinynet.backends.cuda.module import NAMES, Module, blocks
 from tinynet.backends.cuda.strays import Strays
+from tinynet.backends.halves import in_float32
 from tinynet.dtypes import FLOATS, dtype_name
 
 Array = Any
@@ -18,8 +19,13 @@ SIDE_BY_SIDE, SHORT = 32, 64  # lines that lie beside each other in so many at l
 MOST_SUMS = 2048  # blocks whose sums the last of them adds up
 
 
+BFLOAT16 = frozenset(("softmax", "log_softmax", "softmax_cross_entropy"))
+"""The kernels that take bfloat16 as it lies."""
+
+
 def kernels(cuda: Module, plain: Mapping[str, Kernel], strays: Strays) -> dict[str, Kernel]:
     """name -> kernel; those to fall back on count strays, too."""
+    plain = in_float32(plain, BFLOAT16)
     finished = cuda.xp.zeros((), "uint32")  # blocks that are through with a launch; 0 between two launches
     return {
         "softmax": partial(_softmax, cuda, plain, "softmax"),

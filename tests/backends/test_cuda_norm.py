@@ -4,10 +4,11 @@ import numpy as np
 import on_cuda
 import pytest
 import strict_cuda
-from on_cuda import LAYOUTS, TYPES, in_type, launches, there
+from on_cuda import HALVES, LAYOUTS, TYPES, in_type, launches, there
 
 from tinynet.backends.cuda import norm
 from tinynet.backends.kernels import table
+from tinynet.dtypes import check_dtype
 
 pytestmark = pytest.mark.skipif(not strict_cuda.compilable, reason="g++ is not installed")
 
@@ -130,3 +131,14 @@ def test_what_the_kernels_do_not_take_is_cupys(cupy, shape, axes, extra):
     found = cupy.launch("normalise_grad", arrays[0], *arrays, axes=axes, eps=EPS)
     for made, wanted in zip(found, NUMPY["normalise_grad"](x, x, w, mean, var, axes, EPS), strict=True):
         same(cupy, made, wanted, "float64")
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_floats_go_in_as_they_lie(strict, dtype):
+    """And in float32 where the plain kernels take over."""
+    x = strict.array(rng.normal(size=(3, 4, 5)), check_dtype(dtype))
+    assert launches(lambda: strict.launch("normalise", x, None, None, axes=(2,), eps=EPS)) == 1
+    found = strict.launch("normalise", x, None, None, axes=(1,), eps=EPS)
+    expected = NUMPY["normalise"](strict.numpy(x).astype("float64"), None, None, (1,), EPS)
+    for made, wanted in zip(found, expected, strict=True):
+        same(strict, made, wanted, dtype)

@@ -4,10 +4,11 @@ import numpy as np
 import on_cuda
 import pytest
 import strict_cuda
-from on_cuda import LAYOUTS, TYPES, in_type, launches, there
+from on_cuda import HALVES, LAYOUTS, TYPES, in_type, launches, there
 
 from tinynet.backends.cuda import rows
 from tinynet.backends.kernels import table
+from tinynet.dtypes import check_dtype
 from tinynet.errors import ArgumentError
 
 pytestmark = pytest.mark.skipif(not strict_cuda.compilable, reason="g++ is not installed")
@@ -125,6 +126,13 @@ def test_one_launch_each(strict):
         assert launches(lambda dim=dim: strict.launch("softmax", x, dim=dim)) == 1
     for mean in (False, True):
         assert launches(lambda mean=mean: strict.launch("softmax_cross_entropy", x, target, mean=mean)) == 1
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_floats_go_in_as_they_lie(strict, dtype):
+    x, target = strict.array(rng.normal(size=(9, 5)), check_dtype(dtype)), strict.array(rng.integers(0, 5, 9))
+    assert launches(lambda: strict.launch("log_softmax", x, dim=1)) == 1
+    assert launches(lambda: strict.launch("softmax_cross_entropy", x, target, mean=True)) == 1
 
 
 def test_what_the_kernels_do_not_take_is_cupys(cupy):
