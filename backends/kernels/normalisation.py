@@ -46,7 +46,8 @@ def normalise_grad(
     towards_x, towards_w = (*(out or (room(xp, x, None),)), None)[:2]
     scale = 1 / xp.sqrt(var + eps)
     width = _width(x, axes)
-    if width and w is not None and w.size == width and towards_x.flags.c_contiguous:
+    last = x.shape[-len(axes) :]
+    if width and w is not None and w.size == width and w.shape[-len(last) :] == last and towards_x.flags.c_contiguous:
         rows = [xp.reshape(a, (-1, width)) for a in (g, x, towards_x)]
         columns = [xp.reshape(a, -1) for a in (w, mean, scale)]
         total = _rows_grad(xp, *rows, *columns).reshape(w.shape)
