@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-Formula = Callable[..., str | tuple[str, ...]]
+Formula = Callable[..., str]
+Literal = Callable[[Any], str]
 
 COMPARISONS = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
 INTEGERS_TOO = {"add", "sub", "mul", "neg", "maximum", "minimum", "where", "copy", "cast", *COMPARISONS}
@@ -38,18 +39,18 @@ def number(value: Any, name: str) -> str:
     return f"(({kind}){rounded.hex()})"
 
 
-def _power(x: str, y: str, exponent: Any, literal: Callable[[Any], str]) -> str:
-    if exponent in (2, 1, 0.5):
-        return {2: f"{x} * {x}", 1: x, 0.5: f"sqrt({x})"}[exponent]
-    return f"pow({x}, {y})"
+def _power(x: str, y: str, exponent: Any) -> str:
+    """x^y; the exponents that networks use most are multiplications and roots."""
+    known = {2: f"{x} * {x}", 1: x, 0.5: f"sqrt({x})"}
+    return known.get(exponent, f"pow({x}, {y})")
 
 
-def _sigmoid(x: str, itemsize: int, literal: Callable[[Any], str]) -> str:
+def _sigmoid(x: str, itemsize: int, literal: Literal) -> str:
     highest = {2: 11.0, 4: 88.0, 8: 709.0}[itemsize]
     return f"{literal(1)} / (exp(smaller(-{x}, {literal(highest)})) + {literal(1)})"
 
 
-def _gelu(x: str, approximate: str, literal: Callable[[Any], str]) -> tuple[str, str]:
+def _gelu(x: str, approximate: str, literal: Literal) -> tuple[str, str]:
     """x Φ(x) and its slope Φ(x) + x φ(x); or Φ as a tanh, and the slope of that."""
     near = f"smaller(larger({x}, {literal(-40.0)}), {literal(40.0)})"
     half, one = literal(0.5), literal(1)
@@ -85,7 +86,8 @@ FORMULAS: dict[str, Formula] = {
     "cast": lambda x: x,
     "where": lambda condition, x, y: f"({condition} ? {x} : {y})",
     "relu_gradient": lambda g, made: f"{g} * ({made} > 0)",
-} | {name: lambda x, y, sign=sign: f"{x} {sign} {y}" for name, sign in COMPARISONS.items()}  # fmt: skip
+}
+FORMULAS |= {name: lambda x, y, sign=sign: f"{x} {sign} {y}" for name, sign in COMPARISONS.items()}
 
 
 def written(name: str, inputs: list[str], values: tuple[Any, ...], params: dict[str, Any], dtype: str) -> list[str]:
@@ -95,10 +97,9 @@ def written(name: str, inputs: list[str], values: tuple[Any, ...], params: dict[
         inputs: its inputs as expressions; ``values`` as they were given, arrays or numbers.
         dtype: what it computes in.
     """
-    literal: Callable[[Any], str] = lambda value: number(value, dtype)
+    literal: Literal = lambda value: number(value, dtype)
     if name == "pow":
-        exponent = values[1] if isinstance(values[1], int | float) else None
-        return [_power(*inputs, exponent, literal)]
+        return [_power(inputs[0], inputs[1], values[1] if isinstance(values[1], int | float) else None)]
     if name == "sigmoid":
         return [_sigmoid(inputs[0], np.dtype(dtype).itemsize, literal)]
     if name == "softplus":
@@ -110,8 +111,7 @@ def written(name: str, inputs: list[str], values: tuple[Any, ...], params: dict[
         return [f"({x} > 0 ? {x} : {x} * {slope})"]
     if name == "gelu":
         return list(_gelu(inputs[0], params["approximate"], literal))
-    made = FORMULAS[name](*inputs)
-    return [made] if isinstance(made, str) else list(made)
+    return [FORMULAS[name](*inputs)]
 
 
 KNOWN = frozenset({*FORMULAS, "pow", "sigmoid", "softplus", "relu", "leaky_relu", "gelu"})

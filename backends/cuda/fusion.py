@@ -113,7 +113,7 @@ def _wanted(calls: "list[Call]") -> set[int]:
     return found
 
 
-def _varying(program: "Program", array_type: type) -> "list[Call]":
+def _varying(program: "Program", array_type: Any) -> "list[Call]":
     """The calls without those that give the same at every replay: what goes into them is made by no call, and nobody
     but the calls can reach it. A gradient of 1 to begin with, divided by the size of a batch, is such a thing."""
     calls, held = program.calls, _wanted(program.calls)
@@ -149,7 +149,7 @@ def _bias_apart(call: "Call", add: Kernel) -> "tuple[Call | None, Link | None]":
     return replace(call, inputs=(x, w, None)), link
 
 
-def _added_on_the_way(entries: list[Any], call: "Call", array_type: type) -> bool:
+def _added_on_the_way(entries: list[Any], call: "Call", array_type: Any) -> bool:
     """Whether a product before it can add up the rows that a call adds up; it then does."""
     if call.name != "sum_to" or call.is_view:
         return False
@@ -178,7 +178,7 @@ def _added_on_the_way(entries: list[Any], call: "Call", array_type: type) -> boo
 # --- which chain a call joins -----------------------------------------------------------------------------------------
 
 
-def _found(entries: list[Any], link: Link, array_type: type) -> Group | None:
+def _found(entries: list[Any], link: Link, array_type: Any) -> Group | None:
     """The chain that a link joins, where it stands or, if it has to wait for something, at the end: one that makes what
     the link reads, or else the last that nothing stands in the way of."""
     between: list[tuple[list[Touched], list[Touched]]] = []

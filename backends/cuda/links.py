@@ -49,7 +49,7 @@ class Link:
         return any(x in self.step.outs for x in self.step.inputs)
 
 
-def linked(call: "Call", array_type: type) -> Link | None:
+def linked(call: "Call", array_type: Any) -> Link | None:
     """The call as a link, if a chain can do what it does."""
     name, inputs, outs = call.name, call.inputs, call.outs
     shape = tuple(outs[0].shape)
@@ -154,7 +154,7 @@ def apart(reads: Iterable[Touched], writes: Iterable[Touched]) -> bool:
     return all((x == y and x is not None) or not meet(there, here) for there, x in writes for here, y in reads)
 
 
-def touched(call: "Call", array_type: type) -> tuple[list[Touched], list[Touched]]:
+def touched(call: "Call", array_type: Any) -> tuple[list[Touched], list[Touched]]:
     """What a call that is no link reads and writes."""
     arrays: list[Touched] = [(extent(x), None) for x in call.inputs if isinstance(x, array_type)]
     return arrays, [(extent(x), None) for x in call.outs] + (arrays if call.name in COUNTS_ON else [])

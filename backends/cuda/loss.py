@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOSS = "softmax_cross_entropy"
 
 
-def scaled(calls: "list[Call]", held: set[int], array_type: type) -> "list[Call]":
+def scaled(calls: "list[Call]", held: set[int], array_type: Any) -> "list[Call]":
     """The calls, products of a loss's slope and a single number taken into the loss.
 
     Args:
@@ -41,7 +41,7 @@ def scaled(calls: "list[Call]", held: set[int], array_type: type) -> "list[Call]
     return kept
 
 
-def _factor(call: "Call", slope: Any, array_type: type) -> Any:
+def _factor(call: "Call", slope: Any, array_type: Any) -> Any:
     """The single number that a product multiplies the slope by, into an array of its own."""
     if call.name != "mul" or call.is_view or call.out is slope or slope.base is not None:
         return None
@@ -56,7 +56,7 @@ def _steady(calls: "list[Call]", factor: Any) -> bool:
     return not any(meet(extent(factor), extent(out)) for call in calls for out in call.outs)
 
 
-def _free(calls: "list[Call]", first: "Call", last: "Call", array_type: type) -> bool:
+def _free(calls: "list[Call]", first: "Call", last: "Call", array_type: Any) -> bool:
     """Whether nothing from one call up to another touches what the other writes."""
     begin, end = (next(i for i, call in enumerate(calls) if call is some) for some in (first, last))
     room = extent(last.out)

@@ -29,7 +29,7 @@ class View(NamedTuple):
 
 def kernels(cuda: Module, plain: Mapping[str, Kernel]) -> dict[str, Kernel]:
     """name -> kernel."""
-    own = {name: partial(_over, cuda, plain, name) for name in HOW}
+    own: dict[str, Kernel] = {name: partial(_over, cuda, plain, name) for name in HOW}
     return own | {"sum_to": partial(_sum_to, cuda, plain)}
 
 
