@@ -1,9 +1,9 @@
 // Convolution as a product of matrices whose right one is never in memory: a block reads the part of an image that it
 // needs, as columns, into shared memory, and multiplies it there.
 //
-// A block of 256 threads makes a tile of 8 TALL by BROAD results, DEPTH terms at a time. It is four groups of 64 threads;
-// a group covers 8 TALL by 32 results, TALL by 4 a thread. Where the tile is narrower than four groups, SHARES of them
-// take turns at the terms, and what they found is added up at the end, in a fixed order.
+// A block of 256 threads makes a tile of 8 TALL by BROAD results, DEPTH terms at a time. It is four groups of 64
+// threads; a group covers 8 TALL by 32 results, TALL by 4 a thread. Where the tile is narrower than four groups, SHARES
+// of them take turns at the terms, and what they found is added up at the end, in a fixed order.
 //
 // Three products have this form; x is gathered in each, weights or g lie as they are:
 //     the result         channels × pixels    terms: inputs × taps    w · x
@@ -37,8 +37,8 @@ __device__ __forceinline__ Line along(int count, int kernel, int stride, int bef
     return line;
 }
 
-// Of its transpose: result row y gets tap i of row q of the image where y + before = q stride + i dilation. Rows with the
-// same remainder by the stride, a *phase*, have the same taps, evenly apart.
+// Of its transpose: result row y gets tap i of row q of the image where y + before = q stride + i dilation. Rows with
+// the same remainder by the stride, a *phase*, have the same taps, evenly apart.
 __device__ __forceinline__ Line across(int phase, int size, int kernel, int stride, int before, int dilation) {
     int tap = 0, apart = 1;
     while (tap < kernel && (phase + before - tap * dilation) % stride) tap++;
@@ -114,8 +114,8 @@ __device__ __forceinline__ int row_of(int r, int lane) {
     return r < TALL / 4 * 4 ? r / 4 * 32 + lane * 4 + r % 4 : TALL / 4 * 32 + (r - TALL / 4 * 4) * 8 + lane;
 }
 
-// The tile left · right, where right[term][column] is the image at both their places, and left[row][term] stands `apart`
-// numbers after the row before. `write(row, column's other, sum)` is told the results.
+// The tile left · right, where right[term][column] is the image at both their places, and left[row][term] stands
+// `apart` numbers after the row before. `write(row, column's other, sum)` is told the results.
 // ALONG: neighbouring terms, not columns, are neighbours in the image.
 template <bool ALONG, class Columns, class Terms, class Write>
 __device__ __forceinline__ void tile(

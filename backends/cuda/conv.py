@@ -3,6 +3,9 @@
 ``conv.cu`` makes tiles of results; here is how large they are, and how many blocks of threads there are.
 """
 
+from functools import partial
+from math import prod
+
 import numpy as np
 
 from tinynet.backends.cuda.module import Module
@@ -32,15 +35,31 @@ def broad(columns: int, layers: int) -> int:
     return next((b for b in (128, 64) if -(-columns // b) * layers >= FULL), 32)
 
 
-def phases(sizes: Convolution) -> int:
-    """How many products the transpose is: pixels whose distance is no multiple of the stride have other taps."""
-    return sizes.window.stride[0] * sizes.window.stride[1]
+def product(name: str, sizes: Convolution) -> tuple[int, int, int, int]:
+    """The products that a kernel makes: their rows and columns, the terms of each sum, and how many there are.
+
+    A transpose is a product for each phase: pixels whose distance is no multiple of the stride have other taps.
+    """
+    window, pixels, taps = sizes.window, sizes.batch * sizes.window.windows, sizes.inputs * sizes.window.taps
+    if name == "conv2d":
+        return sizes.outputs, pixels, taps, sizes.groups
+    if name == "conv2d_weight_grad":
+        return sizes.outputs, taps, pixels, sizes.groups
+    height, width = (-(-n // s) for n, s in zip(window.size, window.stride))
+    down, across = (-(-k // s) for k, s in zip(window.kernel_size, window.stride))
+    return sizes.inputs, sizes.batch * height * width, sizes.outputs * down * across, sizes.groups * prod(window.stride)
 
 
 def fits(name: str, sizes: Convolution) -> bool:
     """Whether a grid has room for all tiles."""
-    layers = sizes.groups * (phases(sizes) if name == "conv_transpose2d" else 1)
-    return layers <= LAYERS and max(sizes.inputs, sizes.outputs) <= 8 * LAYERS
+    rows, _, _, layers = product(name, sizes)
+    return layers <= LAYERS and rows <= 8 * LAYERS
+
+
+def multiplications(name: str, sizes: Convolution, dtype: str) -> int:
+    """How many there are, those beyond the edges of tiles with them."""
+    rows, columns, terms, layers = product(name, sizes)
+    return padded(rows, 8 * tall(rows, dtype)) * padded(columns, 32) * terms * layers
 
 
 class Implicit:
@@ -55,64 +74,42 @@ class Implicit:
 
     def conv2d(self, sizes: Convolution, x: Array, w: Array, b: Array | None, out: Array) -> None:
         """Each window of the image times the weights, and b."""
-        pixels = sizes.batch * sizes.window.windows
-        channels = sizes.inputs, sizes.outputs
-        self._convolve(sizes, channels, pixels, 1, (x, w, b, out))
+        self._convolve("conv2d", sizes, (sizes.inputs, sizes.outputs), x, w, b, out)
 
     def conv_transpose2d(self, sizes: Convolution, x: Array, w: Array, b: Array | None, out: Array) -> None:
         """Each pixel of the result gathers the windows that reach it, and b."""
-        height, width = (-(-n // s) for n, s in zip(sizes.window.size, sizes.window.stride))
-        channels = sizes.outputs, sizes.inputs
-        self._convolve(sizes, channels, sizes.batch * height * width, phases(sizes), (x, w, b, out), transposed=True)
+        self._convolve("conv_transpose2d", sizes, (sizes.outputs, sizes.inputs), x, w, b, out)
 
-    def _convolve(
-        self, sizes: Convolution, channels: tuple[int, int], pixels: int, turns: int, arrays: tuple[Array, ...],
-        transposed: bool = False,
-    ) -> None:  # fmt: skip
-        dtype, (inputs, outputs), layers = dtype_name(arrays[0].dtype), channels, sizes.groups * turns
-        high = tall(outputs, dtype)
-        rows = -(-outputs // (8 * high))
-        wide = broad(pixels, rows * layers)
-        numbers = [np.int32(n) for n in (sizes.batch, sizes.groups, inputs, outputs)]
-        launch = self.cuda.kernel("conv.cu", "convolve", T=dtype, TALL=high, BROAD=wide)
-        grid = (-(-pixels // wide), rows, layers)
+    def _convolve(self, name: str, sizes: Convolution, channels: tuple[int, int], *arrays: Array) -> None:
+        dtype, transposed = dtype_name(arrays[0].dtype), name == "conv_transpose2d"
+        rows, columns, _, layers = product(name, sizes)
+        high = tall(rows, dtype)
+        down = -(-rows // (8 * high))
+        side = broad(columns, down * layers)
+        launch = self.cuda.kernel("conv.cu", "convolve", T=dtype, TALL=high, BROAD=side)
+        numbers = [np.int32(n) for n in (sizes.batch, sizes.groups, *channels)]
+        grid = (-(-columns // side), down, layers)
         launch(grid, THREADS, *arrays, *numbers, *sizes.window.as_numbers(transposed), np.int32(transposed))
 
     def conv2d_weight_grad(self, sizes: Convolution, g: Array, x: Array, out: Array) -> None:
         """g times what each weight saw. Where that makes few tiles, blocks share the pixels, and a second launch adds
         up what each of them found, in their order.
         """
-        dtype, taps = dtype_name(g.dtype), sizes.inputs * sizes.window.taps
-        pixels = sizes.batch * sizes.window.windows
-        high = tall(sizes.outputs, dtype)
-        rows = -(-sizes.outputs // (8 * high))
-        wide = broad(taps, rows * sizes.groups * max(pixels // (2 * SHORTEST), 1))
-        tiles = -(-taps // wide) * rows * sizes.groups
-        parts = max(min(FULL // tiles, pixels // SHORTEST, LAYERS // sizes.groups), 1)
+        dtype = dtype_name(g.dtype)
+        rows, columns, pixels, layers = product("conv2d_weight_grad", sizes)
+        high = tall(rows, dtype)
+        down = -(-rows // (8 * high))
+        side = broad(columns, down * layers * max(pixels // (2 * SHORTEST), 1))
+        tiles = -(-columns // side) * down * layers
+        parts = max(min(FULL // tiles, pixels // SHORTEST, LAYERS // layers), 1)
         depth = padded(-(-pixels // parts), 32)
         parts = -(-pixels // depth)
         sums = None
         if parts > 1:
             sums = self.cuda.xp.empty((parts, out.size), "float64" if dtype == "float64" else "float32")
+        kernel = partial(self.cuda.kernel, "conv.cu", T=dtype, TALL=high, BROAD=side)
         numbers = [np.int32(n) for n in (depth, sizes.batch, sizes.groups, sizes.inputs, sizes.outputs)]
-        launch = self.cuda.kernel("conv.cu", "convolved_weights", T=dtype, TALL=high, BROAD=wide)
-        grid = (-(-taps // wide), rows, sizes.groups * parts)
-        launch(grid, THREADS, g, x, out, sums, *numbers, *sizes.window.as_numbers())
+        grid = (-(-columns // side), down, layers * parts)
+        kernel("convolved_weights")(grid, THREADS, g, x, out, sums, *numbers, *sizes.window.as_numbers())
         if sums is not None:
-            launch = self.cuda.kernel("conv.cu", "sum_of_parts", T=dtype, TALL=high, BROAD=wide)
-            launch(-(-out.size // 32), THREADS, sums, out, np.int32(parts), np.int32(out.size))
-
-
-def multiplications(name: str, sizes: Convolution, dtype: str) -> int:
-    """How many each of these takes, those beyond the edges of tiles with them."""
-    window, pixels = sizes.window, sizes.batch * sizes.window.windows
-    if name == "conv2d_weight_grad":
-        rows, columns, terms = sizes.outputs, sizes.inputs * window.taps, pixels
-    elif name == "conv2d":
-        rows, columns, terms = sizes.outputs, pixels, sizes.inputs * window.taps
-    else:
-        height, width = (-(-n // s) for n, s in zip(window.size, window.stride))
-        down, across = (-(-k // s) for k, s in zip(window.kernel_size, window.stride))
-        rows, columns, terms = sizes.inputs, sizes.batch * height * width, sizes.outputs * down * across
-        terms *= phases(sizes)
-    return sizes.groups * padded(rows, 8 * tall(rows, dtype)) * padded(columns, 32) * terms
+            kernel("sum_of_parts")(-(-out.size // 32), THREADS, sums, out, np.int32(parts), np.int32(out.size))

@@ -1,4 +1,4 @@
-"""Which of two ways a convolution goes on CUDA, by an estimate of the time that each takes; sizes alone decide.
+"""Which of two ways a convolution goes on CUDA, by an estimate of the time that each takes from sizes and types alone.
 
 The kernels of our own read windows as they multiply, on the card's float units. Columns cost a trip through memory and
 a launch or two, but cuBLAS multiplies faster, above all half floats and TF32, on tensor cores.

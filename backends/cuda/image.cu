@@ -163,8 +163,8 @@ extern "C" __global__ void sum_pool2d_grad(
 
 // --- columns ---------------------------------------------------------------------------------------------------------
 
-// Every window as a column. A thread writes the taps of one window in one plane; neighbouring threads, whose windows are
-// neighbours, write side by side. `image`, `channel` and `tap` are how far apart those begin in the result.
+// Every window as a column. A thread writes the taps of one window in one plane; neighbouring threads, whose windows
+// are neighbours, write side by side. Images, channels and taps begin so far apart in the result.
 extern "C" __global__ void columns_of_windows(
     const T* x, T* out, unsigned total, unsigned long long channels,
     long long image_apart, long long channel_apart, long long tap_apart,
@@ -213,7 +213,8 @@ extern "C" __global__ void windows_from_columns(
             for (int column = first; i >= 0 && column <= last; column++) {
                 int j = across.tap(at.column, column);
                 if (j < 0) continue;
-                sum += widened(plane[(i * kernel_columns + j) * (long long)windows + row * (int)across.count.d + column]);
+                int window = row * (int)across.count.d + column;
+                sum += widened(plane[(i * kernel_columns + j) * (long long)windows + window]);
             }
         }
         narrowed(&out[index], sum);
