@@ -96,6 +96,20 @@ def same(actual: Any, expected: Any, what: str, rtol: float, atol: float = 0.0) 
         )
 
 
+def same_again(backend: str, actual: Any, expected: Any, what: str = "") -> None:
+    """What the same kernels give a second time, or in a replay: bit for bit. On a card to rounding: atomics add in any
+    order, a product may be computed in another way where its arrays lie elsewhere, and a chain of operations in one
+    launch rounds fewer times."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if backend != "cupy" or expected.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, expected, strict=True, err_msg=what)
+        return
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), what
+    largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+    rounding = 64 * float(np.finfo(expected.dtype).eps)
+    same(actual, expected, what, rounding, rounding * largest)
+
+
 def same_gradients(found: list[Any], expected: list[Any], what: str, rtol: float, atol: float = 0.0) -> None:
     """``same`` for the gradient of each argument; one that did not arrive counts as zeros."""
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):

@@ -23,6 +23,7 @@ from support import (
     on_every_backend,
     run,
     same,
+    same_again,
     same_gradients,
     seeds,
     smooth,
@@ -489,7 +490,7 @@ def test_a_kernel_fills_out(name, backend):
         before = list(place.flat) if place.dtype == object else None
         filled = chosen.launch(name, *arrays, out=place, **arguments.params)
         assert filled is place
-        np.testing.assert_array_equal(chosen.numpy(place), expected, strict=True, err_msg=f"{name} on {backend}")
+        same_again(backend, chosen.numpy(place), expected, f"{name} on {backend}")
         assert before is None or all(a is b for a, b in zip(before, place.flat)), (
             "the Values that were there are the ones to fill"
         )
@@ -555,10 +556,11 @@ def test_stable_far_out(name, values, slopes, dtype, backend):
 
 @on_array_backends
 def test_erf_is_exact_to_the_last_digits(backend):
-    """Against C's erf, over all three of its ranges: two units in the last place."""
+    """Against C's erf, over all three of its ranges: two units in the last place, and four on a card, whose own may be
+    off by two and C's by one."""
     x = np.linspace(-7, 7, 4001)
     ours = Tensor(x, backend=engine(backend)).erf().numpy()
-    same(ours, [math.erf(v) for v in x], "erf", 5e-16)
+    same(ours, [math.erf(v) for v in x], "erf", 1e-15 if backend == "cupy" else 5e-16)
     x32 = np.linspace(-7, 7, 2001, dtype=np.float32)
     same(Tensor(x32, backend=engine(backend)).erf().numpy(), [math.erf(v) for v in x32], "erf, float32", 5e-7)
 
@@ -698,6 +700,6 @@ def test_a_fused_kernel_fills_out_and_keeps_the_precision(name, backend):
         places = tuple(chosen.full(x.shape, 77, x.dtype.name) for x in expected)
         chosen.launch(name, *arrays, out=places if isinstance(fresh, tuple) else places[0], **arguments.params)
         for place, x in zip(places, expected):
-            np.testing.assert_array_equal(chosen.numpy(place), x, strict=True)
+            same_again(backend, chosen.numpy(place), x, f"{name} on {backend}")
 
     check()
