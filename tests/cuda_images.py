@@ -12,7 +12,7 @@ from strict_cublas import StrictCublas
 
 from tinynet import get_backend
 from tinynet.backends.cuda.blas import Blas
-from tinynet.backends.cuda.image import Convolutions, Pools
+from tinynet.backends.cuda.image import BFLOAT16, kernels
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.cuda.products import Products
 from tinynet.backends.kernels import table
@@ -62,9 +62,10 @@ class Images:
         else:
             pytest.skip("g++ is not installed")
         self.module = Counted(self.xp)
-        self.plain = table(self.xp) | Products(self.xp, blas, self.module).kernels()
-        pools, self.convolutions = Pools(self.module, self.plain), Convolutions(self.module, self.plain)
-        self.kernels = {name: getattr(theirs, name) for theirs in (pools, self.convolutions) for name in theirs.names}
+        plain = table(self.xp) | Products(self.xp, blas, self.module).kernels()
+        self.kernels = kernels(self.module, plain)
+        assert self.kernels.keys() == BFLOAT16
+        self.convolutions = self.kernels["conv2d"].__self__
 
     def go(self, way: str) -> None:
         """Let all convolutions go this way."""

@@ -14,11 +14,18 @@ from tinynet.backends.cuda.conv import Implicit
 from tinynet.backends.cuda.conv_rule import chosen
 from tinynet.backends.cuda.module import Module, blocks
 from tinynet.backends.cuda.window import Array, Convolution, Pair, Window, place, sliding, takes
+from tinynet.backends.halves import in_float32
 from tinynet.dtypes import dtype_name
+
+BFLOAT16 = frozenset(
+    "max_pool2d max_pool2d_grad sum_pool2d sum_pool2d_grad conv2d conv_transpose2d conv2d_weight_grad".split()
+)
+"""The kernels that take bfloat16 as it is: all of them."""
 
 
 def kernels(cuda: Module, plain: Mapping[str, Any]) -> dict[str, Any]:
     """name -> kernel, for those that are taken over from the table."""
+    plain = in_float32(plain, BFLOAT16)
     each = Pools(cuda, plain), Convolutions(cuda, plain)
     return {name: getattr(theirs, name) for theirs in each for name in theirs.names}
 

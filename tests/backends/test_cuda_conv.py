@@ -209,6 +209,15 @@ def test_what_goes_to_the_plain_kernel(images, x, w):
     np.testing.assert_array_equal(images.xp.asnumpy(found), NUMPY["conv2d"](x, w, None, **PLAIN))
 
 
+@pytest.mark.skipif("bfloat16" not in np.sctypeDict, reason="ml_dtypes is not installed")
+def test_bfloat16_beside_float32_is_computed_in_float32(images):
+    x, w = numbers(1, 2, 4, 4).astype("bfloat16"), numbers(3, 2, 2, 2, dtype="float32")
+    found = images.kernels["conv2d"](images.array(x), images.array(w), None, **PLAIN)
+    assert found.dtype == "float32"
+    expected = NUMPY["conv2d"](x.astype("float32"), w, None, **PLAIN)
+    np.testing.assert_allclose(images.xp.asnumpy(found), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_shapes_that_do_not_fit_are_refused(images):
     with pytest.raises(ValueError):
         images.kernels["conv2d"](images.array(numbers(1, 2, 4, 4)), images.array(numbers(3, 3, 2, 2)), None, **PLAIN)
