@@ -75,6 +75,15 @@ def lies_on(trainer: Trainer, backend: str) -> bool:
 @pytest.mark.parametrize("capture", [True, False])
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_trainer_whose_model_moves_between_runs_is_one_that_stays(device, make, capture, place) -> None:
+    move(make, capture, place)
+
+
+@pytest.mark.gpu
+def test_a_trainer_whose_model_moves_to_a_card_is_one_that_stays() -> None:
+    move(OPTIMIZERS["adam"], True, "auto")
+
+
+def move(make, capture: bool, place) -> None:
     moved, stayed = (trainer_on("numpy", make(), capture=capture, data_on_device=place) for _ in range(2))
     for backend in ("numpy", "cupy", "cupy", "numpy", "cupy"):
         moved.model.to(backend)
@@ -111,18 +120,20 @@ def test_a_model_that_moves_while_a_gradient_waits_takes_it_along(device) -> Non
     close(weights(model), weights(twin))
 
 
-def test_a_run_that_leaves_the_device_leaves_nothing_there(device) -> None:
+@pytest.mark.parametrize(
+    "then", [lambda t: t.fit(MOONS, REST, epochs=1, progress=False), lambda t: t.train_on_batch(MOONS.x, MOONS.y)]
+)
+def test_a_run_that_leaves_the_device_leaves_nothing_there(device, then) -> None:
     gc.collect()
     before = device.memory().used
-    trainer = trainer_on("numpy")
+    trainer = trainer_on("numpy", threads="auto")
     trainer.fit(MOONS, REST, epochs=1, progress=False)
     trainer.model.to("cupy")
     trainer.fit(MOONS, REST, epochs=1, progress=False)
     trainer.evaluate(REST)
     trainer.train_on_batch(MOONS.x, MOONS.y)
     trainer.model.to("numpy")
-    trainer.fit(MOONS, REST, epochs=1, progress=False)
-    trainer.train_on_batch(MOONS.x, MOONS.y)
+    then(trainer)
     gc.collect()
     assert device.memory().used == before
 

@@ -5,6 +5,7 @@ The stand-in counts the memory of every array and keeps the limit that is set, a
 
 import gc
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -165,6 +166,25 @@ def test_data_on_the_device_are_named_as_what_could_leave(device) -> None:
     limit(device, 150_000)
     with pytest.raises(DeviceMemoryError, match=r"256 does not fit.*data_on_device=False\) leaves more room"):
         trainer.fit(MOONS, epochs=1, batch_size=256, progress=False)
+
+
+@pytest.mark.parametrize("where", ["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)])
+def test_a_network_and_a_batch_of_a_cards_size(where) -> None:
+    """In megabytes, where a pool that hands out its memory in pieces cannot hide what a batch takes."""
+    with strict_cupy_in_charge() if where == "stand-in" else nullcontext(tn.get_backend("cupy")) as backend:
+        tn.manual_seed(1)
+        trainer = trainer_of(nn.Sequential(nn.Linear(64, 256), nn.Tanh(), nn.Linear(256, 2)))
+        x, y = np.random.default_rng(0).normal(size=(32768, 64)).astype("float32"), np.arange(32768) % 2
+        trainer.train_on_batch(x[:64], y[:64])  # what libraries take once, they have now
+        before = state(trainer)
+        try:
+            limit(backend, 64_000_000)
+            fits = fails(lambda: trainer.train_on_batch(x, y), "training")
+            same_bits(state(trainer), before)
+            trainer.train_on_batch(x[:fits], y[:fits])
+        finally:
+            backend.set_memory_limit(None)
+        assert 64 < fits < 32768
 
 
 # --- room that can be made --------------------------------------------------------------------------------------------

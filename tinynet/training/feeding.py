@@ -24,7 +24,7 @@ PART = 4  # data are placed where they take at most one part in so many of the m
 
 def checked_place(wanted: Any) -> Any:
     """The setting ``Trainer(data_on_device=)``, or an error that says what it may be."""
-    if wanted not in (True, False, "auto"):
+    if not (isinstance(wanted, bool) or wanted == "auto"):
         raise ArgumentError(f"Trainer(data_on_device={wanted!r}): it is True, False or 'auto'.")
     return wanted
 
