@@ -9,6 +9,7 @@ import strict_cupy
 import tinynet as tn
 from tinynet import Tensor, nn
 from tinynet.backends.cuda.graph import Pool
+from tinynet.backends.cuda.graph import Pool
 from tinynet.backends.cuda.room import is_full
 from tinynet.errors import ArgumentError, BackendError, DeviceMemoryError
 from tinynet.memory import read_limit, size
@@ -43,6 +44,17 @@ def test_who_holds_the_memory(limited):
     assert (now.used, now.reserved, now.free) == (before.used, held.reserved, 14_096), "freed, but kept for others"
     limited.tidy()
     assert limited.memory().reserved == before.used
+
+
+def test_the_pools_of_graphs_count_as_used(limited):
+    limited.set_memory_limit(limited.memory().used + 10_000)
+    before, pool = limited.memory(), Pool(limited.xp)
+    with limited.xp.cuda.using_allocator(pool.malloc):
+        x = limited.full((1000,), 0.0, "float32")
+    assert limited.memory() == before._replace(used=before.used + 4096, reserved=before.reserved + 4096)
+    del x, pool
+    gc.collect()
+    assert limited.memory() == before
 
 
 def test_on_the_host_nobody_counts():
