@@ -1,7 +1,7 @@
 """How much room there is on the card, how much of it may be taken, and how it is said that there is none.
 
-CuPy's default pool keeps what freed arrays leave, so what the driver calls free is only a part of what is. A limit holds
-that pool, where all arrays are; the temporaries of CUDA graphs, in pools of their own, come on top.
+CuPy's default pool keeps what freed arrays leave, so what the driver calls free is only a part of what is. A limit
+holds that pool, where all arrays are; the temporaries of CUDA graphs, in pools of their own, come on top.
 """
 
 from typing import Any

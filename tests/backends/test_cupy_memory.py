@@ -9,7 +9,6 @@ import strict_cupy
 import tinynet as tn
 from tinynet import Tensor, nn
 from tinynet.backends.cuda.graph import Pool
-from tinynet.backends.cuda.graph import Pool
 from tinynet.backends.cuda.room import is_full
 from tinynet.errors import ArgumentError, BackendError, DeviceMemoryError
 from tinynet.memory import read_limit, size
