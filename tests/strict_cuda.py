@@ -221,6 +221,19 @@ def refuse_in_capture(what):
         raise NotImplementedError(f"{what} is not supported in stream capture")
 
 
+_VIEWS = frozenset(
+    "reshape ravel transpose swapaxes moveaxis expand_dims broadcast_to squeeze split array_split as_strided "
+    "sliding_window_view __getitem__ ascontiguousarray astype".split()
+)
+
+
+def _is_view(function, args, result):
+    """Whether nothing was launched: the result is another look at memory that was there."""
+    looks = result if isinstance(result, (list, tuple)) else [result]
+    named = getattr(function, "__name__", "") in _VIEWS
+    return named and all(hasattr(x, "_host") and (x is args[0] or x.base is not None) for x in looks)
+
+
 def on_stream(function):
     """A device operation; while a stream captures it is written down, and every launch refills what it returned."""
 
@@ -234,7 +247,8 @@ def on_stream(function):
             result = function(*args, **kwargs)
         finally:
             _depth -= 1
-        _capture.work.append(lambda: _refill(result, function(*args, **kwargs)))
+        if not _is_view(function, args, result):
+            _capture.work.append(lambda: _refill(result, function(*args, **kwargs)))
         return result
 
     return run

@@ -402,6 +402,7 @@ def _function(name, parameters, home=np):
             return result
         return _wrap(result, given.get("a")) if given.get("out") is None else given["out"]
 
+    function.__name__ = name
     return function if name.endswith("memory") else on_stream(function)
 
 
@@ -698,9 +699,13 @@ cuda = SimpleNamespace(
         getDeviceCount=lambda: 1,
         memGetInfo=strict_memory.mem_get_info,
         getDeviceProperties=lambda device: {
-            "name": b"strict stand-in", "major": 9, "minor": 0, "totalGlobalMem": 0,
-            "multiProcessorCount": 4, "sharedMemPerBlockOptin": 227 << 10,
-        },  # fmt: skip
+            "name": b"strict stand-in",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": 0,
+            "multiProcessorCount": 4,
+            "sharedMemPerBlockOptin": 227 << 10,
+        },
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,
     ),
