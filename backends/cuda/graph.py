@@ -76,6 +76,8 @@ def _capture(xp: Any, pool: Any, calls: list[Run]) -> tuple[Any, int, str]:
             why = f"{type(error).__name__}: {error}".partition("\n")[0]
             with suppress(Exception):  # the refusal has spoiled the capture
                 stream.end_capture()
+            if isinstance(error, MemoryError):  # called outside a graph, it would find no more room
+                raise
         else:
             try:
                 graph = stream.end_capture()

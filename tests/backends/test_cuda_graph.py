@@ -74,6 +74,16 @@ def test_a_capture_that_cannot_be_ended_leaves_everything_to_be_called(monkeypat
     assert work.total.get() == 3
 
 
+def test_a_graph_that_finds_no_room_says_so():
+    def full():
+        raise MemoryError("Out of memory")
+
+    work = Work()
+    with pytest.raises(MemoryError):
+        captured(xp, [work.add(1), full])
+    work.total.get()  # nothing is being captured any longer
+
+
 def test_a_graphs_memory_lives_as_long_as_the_graph():
     gc.collect()
     before = len(Pool.alive)
