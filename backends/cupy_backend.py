@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Backend
-from tinynet.backends.cuda import attention, elementwise, image, lookup, norm, recurrent, reduce, rotary, rows, sampling
 from tinynet.backends.cuda.blas import Blas
-from tinynet.backends.cuda.fusion import in_chains
+from tinynet.backends.cuda.chains import elementwise
+from tinynet.backends.cuda.chains.fusion import in_chains
 from tinynet.backends.cuda.graph import captured
+from tinynet.backends.cuda.kernels import attention, image, lookup, norm, recurrent, reduce, rotary, rows, sampling
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.cuda.products import Products
 from tinynet.backends.cuda.room import is_full, memory, no_room, set_limit

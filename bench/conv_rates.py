@@ -1,6 +1,6 @@
 """How long convolutions take on a GPU, by kernels of our own and by columns and cuBLAS, and which way the rule goes.
 
-``backends/cuda/conv_rule.py`` estimates both; its constants are to be set so that the rule is right where it matters.
+``backends/cuda/kernels/conv_rule.py`` estimates both; its constants are to be set so that it is right where it matters.
 
     python3 -m tinynet.bench.conv_rates [float32 | tf32 | float16 | bfloat16 | float64]
 """
@@ -93,7 +93,7 @@ def _calls(case: Case, backend: Any, dtype: str) -> Iterator[tuple[str, tuple[An
 
 
 def _expected(case: Case, name: str, dtype: str) -> tuple[str, dict[str, float]]:
-    from tinynet.backends.cuda import conv_rule, window
+    from tinynet.backends.cuda.kernels import conv_rule, window
 
     slide = (case.stride,) * 2, ((case.padding,) * 2,) * 2
     sliding = window.sliding((case.size,) * 2, (case.kernel,) * 2, *slide)

@@ -12,7 +12,7 @@ from strict_cublas import StrictCublas
 
 from tinynet import get_backend
 from tinynet.backends.cuda.blas import Blas
-from tinynet.backends.cuda.image import BFLOAT16, kernels
+from tinynet.backends.cuda.kernels.image import BFLOAT16, kernels
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.cuda.products import Products
 from tinynet.backends.kernels import table

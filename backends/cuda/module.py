@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).parent
+SOURCES = {path.name: path for path in sorted(Path(__file__).parent.rglob("*.cu*"))}
 NAMES = {
     "float16": "half_t", "bfloat16": "bfloat_t", "float32": "float", "float64": "double", "bool": "bool",
     "int8": "signed char", "int16": "short", "int32": "int", "int64": "long long", "uint8": "unsigned char",
@@ -26,7 +26,7 @@ Launch = Callable[..., None]
 @cache
 def source(*files: str) -> str:
     """The text of sources, with what all of them begin with; the types ``T`` and ``I`` are left open."""
-    return "".join([(HERE / file).read_text() for file in ("common.cuh", *files)])
+    return "".join([SOURCES[file].read_text() for file in ("common.cuh", *files)])
 
 
 def defined(types: Mapping[str, str | int]) -> str:
@@ -46,7 +46,7 @@ class Module:
         """A kernel of a source file, as a function of grid, block and arguments.
 
         Args:
-            file: ``dense.cu``, beside this file.
+            file: its name, ``norm.cu``.
             name: the kernel's, in the source.
             shared: bytes of dynamic shared memory that it is launched with.
             types: the element types that the source leaves open, ``T="float32", I="int64"``, and sizes, ``TALL=8``.

@@ -13,7 +13,7 @@ from support import seeds
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.backends.cuda import attention as theme
+from tinynet.backends.cuda.kernels import attention as theme
 from tinynet.backends.cuda.module import Module
 from tinynet.backends.kernels import table
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from strict_backend import strict_cupy_in_charge
 
 import tinynet as tn
-from tinynet.backends.cuda.chain import collapsed
-from tinynet.backends.cuda.elementwise import RESULTS
-from tinynet.backends.cuda.formulas import KNOWN, number
-from tinynet.backends.cuda.fusion import in_chains
+from tinynet.backends.cuda.chains.chain import collapsed
+from tinynet.backends.cuda.chains.elementwise import RESULTS
+from tinynet.backends.cuda.chains.formulas import KNOWN, number
+from tinynet.backends.cuda.chains.fusion import in_chains
 from tinynet.backends.kernels import table
 from tinynet.modes import switched
 from tinynet.program import Program
@@ -133,9 +133,10 @@ def test_a_chain_of_an_operation_and_a_copy(cupy, name, inputs, params, dtype):
 def test_edges(cupy, name, dtype):
     given = [EDGES.astype(dtype), *OPERATIONS[name][0][1:]] if name not in ("maximum", "minimum") else None
     given = given or [EDGES.astype(dtype), EDGES[::-1].astype(dtype)]
+    there = [on(cupy, x, dtype) for x in given]
 
     def work():
-        made = cupy.launch(name, *[on(cupy, x, dtype) for x in given])
+        made = cupy.launch(name, *there)
         return made, cupy.launch("neg", made)
 
     program, (made, _) = recorded(cupy, work)

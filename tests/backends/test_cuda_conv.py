@@ -10,9 +10,9 @@ from fused_image import SAMPLERS
 from hypothesis import given, settings
 
 from tinynet import get_float32_matmul_precision, set_float32_matmul_precision
-from tinynet.backends.cuda import conv
-from tinynet.backends.cuda.conv_rule import MOST, chosen
-from tinynet.backends.cuda.window import Convolution, sliding
+from tinynet.backends.cuda.kernels import conv
+from tinynet.backends.cuda.kernels.conv_rule import MOST, chosen
+from tinynet.backends.cuda.kernels.window import Convolution, sliding
 
 rng = np.random.default_rng(5)
 NO_PADDING = ((0, 0), (0, 0))

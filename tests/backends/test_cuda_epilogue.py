@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import strict_cuda
 
-from tinynet.backends.cuda.chain import Place
-from tinynet.backends.cuda.epilogue import as_matrix
-from tinynet.backends.cuda.fusion import in_chains
+from tinynet.backends.cuda.chains.chain import Place
+from tinynet.backends.cuda.chains.epilogue import as_matrix
+from tinynet.backends.cuda.chains.fusion import in_chains
 from tinynet.modes import switched
 from tinynet.program import Program
 

@@ -140,7 +140,7 @@ def test_a_call_that_no_graph_takes_is_named(strict, monkeypatch):
         return sine(x, out=out)
 
     monkeypatch.setattr(strict, "kernels", {**strict.kernels, "sin": reading})
-    monkeypatch.setattr("tinynet.backends.cuda.links.KNOWN", frozenset())
+    monkeypatch.setattr("tinynet.backends.cuda.chains.links.KNOWN", frozenset())
     step = tn.capture(lambda x: (x * 2).sin().sum(), backend="cupy")
     first, again = step(Tensor(x, backend="cupy")).item(), step(Tensor(x, backend="cupy")).item()
     assert first == again == pytest.approx(np.sin(2 * x).sum())

@@ -6,7 +6,7 @@ import pytest
 import strict_cuda
 from on_cuda import TYPES, in_type, launches, there
 
-from tinynet.backends.cuda import lookup
+from tinynet.backends.cuda.kernels import lookup
 from tinynet.backends.kernels import table
 from tinynet.errors import ArgumentError
 from tinynet.primitives import ARRAY

@@ -5,7 +5,7 @@ import pytest
 import strict_cuda
 
 import tinynet as tn
-from tinynet.backends.cuda.fusion import in_chains
+from tinynet.backends.cuda.chains.fusion import in_chains
 from tinynet.modes import switched
 from tinynet.program import Program
 

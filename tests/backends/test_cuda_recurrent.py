@@ -13,9 +13,9 @@ from support import seeds
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.backends.cuda import recurrent as theme
+from tinynet.backends.cuda.kernels import recurrent as theme
+from tinynet.backends.cuda.kernels.recurrent_plan import GRU, LSTM, RNN, planned
 from tinynet.backends.cuda.module import Module
-from tinynet.backends.cuda.recurrent_plan import GRU, LSTM, RNN, planned
 from tinynet.backends.kernels import table
 
 pytestmark = pytest.mark.skipif(not strict_cuda.compilable, reason="g++ is not installed")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import strict_cuda
 
-from tinynet.backends.cuda.reduce import viewed
+from tinynet.backends.cuda.kernels.reduce import viewed
 from tinynet.backends.kernels import table
 
 pytestmark = pytest.mark.skipif(not strict_cuda.compilable, reason="g++ is not installed")

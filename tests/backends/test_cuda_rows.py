@@ -6,7 +6,7 @@ import pytest
 import strict_cuda
 from on_cuda import HALVES, LAYOUTS, TYPES, in_type, launches, there
 
-from tinynet.backends.cuda import rows
+from tinynet.backends.cuda.kernels import rows
 from tinynet.backends.kernels import table
 from tinynet.dtypes import check_dtype
 from tinynet.errors import ArgumentError

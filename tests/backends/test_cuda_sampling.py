@@ -6,7 +6,7 @@ import strict_cuda
 from on_cuda import HALVES, launches
 
 import tinynet as tn
-from tinynet.backends.cuda import sampling
+from tinynet.backends.cuda.kernels import sampling
 from tinynet.backends.kernels import table
 
 pytestmark = pytest.mark.skipif(not strict_cuda.compilable, reason="g++ is not installed")

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tinynet.backends.cuda.chain import Chain, Place, Step
-from tinynet.backends.cuda.formulas import KNOWN
-from tinynet.backends.cuda.module import HERE, defined, source
+from tinynet.backends.cuda.chains.chain import Chain, Place, Step
+from tinynet.backends.cuda.chains.formulas import KNOWN
+from tinynet.backends.cuda.module import SOURCES, defined, source
 
 if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.core") is None:
     pytest.skip("cuda-core is not installed: pip install 'cuda-core[cu13]'", allow_module_level=True)
@@ -51,7 +51,7 @@ def all_compiled(jobs):
     assert all(bytes(code).startswith(b"\x7fELF") for code in codes)
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in HERE.glob("*.cu")))
+@pytest.mark.parametrize("file", [name for name in SOURCES if name.endswith(".cu")])
 def test_a_source_becomes_machine_code(file):
     all_compiled([(defined(types) + source(file), card) for card, types in variants(file)])
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.cuda.columns import Columns
-from tinynet.backends.cuda.conv import Implicit
-from tinynet.backends.cuda.conv_rule import chosen
+from tinynet.backends.cuda.kernels.columns import Columns
+from tinynet.backends.cuda.kernels.conv import Implicit
+from tinynet.backends.cuda.kernels.conv_rule import chosen
+from tinynet.backends.cuda.kernels.window import Array, Convolution, Pair, Window, place, sliding, takes
 from tinynet.backends.cuda.module import Module, blocks
-from tinynet.backends.cuda.window import Array, Convolution, Pair, Window, place, sliding, takes
 from tinynet.backends.halves import in_float32
 from tinynet.dtypes import dtype_name
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backends.cuda.kernels.window import Array, Convolution
 from tinynet.backends.cuda.module import Module, blocks, divisor
-from tinynet.backends.cuda.window import Array, Convolution
 from tinynet.dtypes import dtype_name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, place, team, together
+from tinynet.backends.cuda.kernels.lines import given, place, team, together
 from tinynet.backends.cuda.module import Module, blocks, divisor
 from tinynet.backends.halves import in_float32
 from tinynet.dtypes import FLOATS, dtype_name

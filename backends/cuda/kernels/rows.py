@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, lines, place, sides, team, together
+from tinynet.backends.cuda.kernels.lines import given, lines, place, sides, team, together
 from tinynet.backends.cuda.module import NAMES, Module, blocks
 from tinynet.backends.cuda.strays import Strays
 from tinynet.backends.halves import in_float32

@@ -7,7 +7,7 @@ asks for as a product. Where nobody reads the slope without that factor, and it 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinynet.backends.cuda.links import extent, meet, touched
+from tinynet.backends.cuda.chains.links import extent, meet, touched
 
 if TYPE_CHECKING:
     from tinynet.program import Call

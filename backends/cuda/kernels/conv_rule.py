@@ -4,8 +4,8 @@ The kernels of our own read windows as they multiply, on the card's float units.
 a launch or two, but cuBLAS multiplies faster, above all half floats and TF32, on tensor cores.
 """
 
-from tinynet.backends.cuda.conv import fits, multiplications
-from tinynet.backends.cuda.window import Convolution
+from tinynet.backends.cuda.kernels.conv import fits, multiplications
+from tinynet.backends.cuda.kernels.window import Convolution
 from tinynet.precision import matmul_precision
 
 # What a card does in a microsecond, as expected of an H100. To be set by `python3 -m tinynet.bench.conv_rates` on one.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.cuda.formulas import INTEGERS_TOO, MOVES, number, written
+from tinynet.backends.cuda.chains.formulas import INTEGERS_TOO, MOVES, number, written
 from tinynet.backends.cuda.module import NAMES, Module, blocks, source
 from tinynet.dtypes import HALVES
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from tinynet.backends.cuda.chain import Place, Step, computes_in
-from tinynet.backends.cuda.epilogue import Product, product_of
-from tinynet.backends.cuda.formulas import KNOWN, NUMBERS
+from tinynet.backends.cuda.chains.chain import Place, Step, computes_in
+from tinynet.backends.cuda.chains.epilogue import Product, product_of
+from tinynet.backends.cuda.chains.formulas import KNOWN, NUMBERS
 from tinynet.backends.cuda.module import NAMES
 
 if TYPE_CHECKING:

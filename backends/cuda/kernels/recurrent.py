@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, place, together
+from tinynet.backends.cuda.kernels.lines import given, place, together
+from tinynet.backends.cuda.kernels.recurrent_plan import GRU, LSTM, RNN, Cell, Plan, planned
 from tinynet.backends.cuda.module import USUAL, Launch, Module
-from tinynet.backends.cuda.recurrent_plan import GRU, LSTM, RNN, Cell, Plan, planned
 from tinynet.backends.kernels.plain import copy
 from tinynet.dtypes import FLOATS, dtype_name
 

@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
+from tinynet.backends.cuda.kernels.window import Array, Convolution
 from tinynet.backends.cuda.module import Module
-from tinynet.backends.cuda.window import Array, Convolution
 from tinynet.dtypes import dtype_name
 
 THREADS = 256

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.cuda.chain import Chain, Place, Strides, converted, register
+from tinynet.backends.cuda.chains.chain import Chain, Place, Strides, converted, register
 from tinynet.backends.cuda.gemm import THREADS, fits, launching
 from tinynet.backends.cuda.layout import Stack, stacked
 from tinynet.backends.cuda.module import Module, defined, source

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.chain import Chain
-from tinynet.backends.cuda.links import linked
+from tinynet.backends.cuda.chains.chain import Chain
+from tinynet.backends.cuda.chains.links import linked
 from tinynet.backends.cuda.module import Module
 from tinynet.dtypes import FLOATS, dtype_name
 from tinynet.program import Call

@@ -12,9 +12,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.chain import Chain
-from tinynet.backends.cuda.epilogue import as_matrix, compiled
-from tinynet.backends.cuda.links import (
+from tinynet.backends.cuda.chains.chain import Chain
+from tinynet.backends.cuda.chains.epilogue import as_matrix, compiled
+from tinynet.backends.cuda.chains.links import (
     COUNTS_ON,
     Link,
     Touched,
@@ -27,7 +27,7 @@ from tinynet.backends.cuda.links import (
     spread,
     touched,
 )
-from tinynet.backends.cuda.loss import scaled
+from tinynet.backends.cuda.chains.loss import scaled
 from tinynet.backends.cuda.module import Module
 from tinynet.dtypes import FLOATS, dtype_name
 

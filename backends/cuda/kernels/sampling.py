@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.lines import given, place
+from tinynet.backends.cuda.kernels.lines import given, place
 from tinynet.backends.cuda.module import Module, blocks
 from tinynet.dtypes import FLOATS
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Array, Kernel
-from tinynet.backends.cuda.heads import Heads, handed_over, heads
+from tinynet.backends.cuda.kernels.heads import Heads, handed_over, heads
+from tinynet.backends.cuda.kernels.parts import assemble, side_by_side
 from tinynet.backends.cuda.module import Module, warps
-from tinynet.backends.cuda.parts import assemble, side_by_side
 from tinynet.backends.kernels.attention import place
 from tinynet.dtypes import FLOATS, HALVES, dtype_name
 from tinynet.precision import matmul_precision
