@@ -114,7 +114,8 @@ def test_far_out_it_reaches_its_limits(name, dtype, backend):
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
 def test_gelu_is_exact_to_the_last_digits(approximate, dtype, backend):
     """Against C's erfc and tanh: two units in the last place of 1, or of x where that is larger; eight for the slope by
-    tanh, in which 1 - Φ(x) loses digits to Φ(x) before it is multiplied by up to 8."""
+    tanh, in which 1 - Φ(x) loses digits to Φ(x) before it is multiplied by up to 8. Twice as many on a card, whose erf
+    and tanh may be off by two units, C's by one."""
     x = np.linspace(-12, 12, 601 if backend == "scalar" else 20_001).astype(dtype)
     given = Tensor(x, backend=engine(backend), requires_grad=True)
     out = F.gelu(given, approximate)
@@ -126,7 +127,7 @@ def test_gelu_is_exact_to_the_last_digits(approximate, dtype, backend):
     else:
         share = 1 / (1 + np.exp(-2 * root * (wide + 0.044715 * wide**3)))
         density = 2 * share * (1 - share) * root * (1 + 3 * 0.044715 * wide * wide)
-    unit = np.finfo(dtype).eps * np.maximum(1, np.abs(wide))
+    unit = np.finfo(dtype).eps * np.maximum(1, np.abs(wide)) * (2 if backend == "cupy" else 1)
     same((out.numpy() - wide * share) / unit, 0 * x, "value, in units", 0, 2)
     slope = (given.grad.numpy() - share - wide * density) / unit
     same(slope, 0 * x, "slope, in units", 0, 2 if approximate == "none" else 8)

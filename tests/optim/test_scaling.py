@@ -246,7 +246,8 @@ def test_a_recorded_step_repeats_all_of_it(backend, rule):
     for (a, found), (b, expected) in zip(recorded, eager):
         assert a == b
         for name in expected:
-            same(found[name], expected[name], name, 0 if backend == "numpy" else 1e-6)
+            digits = {"numpy": (0, 0), "cupy": (1e-4, 1e-5)}.get(backend, (1e-6, 0))  # a card's sums in any order
+            same(found[name], expected[name], name, *digits)
 
 
 def test_no_step_waits_for_the_device():
