@@ -109,6 +109,7 @@ def _without_card(home: str, environment: tuple[tuple[str, str], ...]) -> str | 
 _ENGINES, _PEERS = "tinynet.bench.engines", "tinynet.bench.peers"
 _HOST_JAX = (("JAX_PLATFORMS", "cpu"),)  # a JAX that knows a card would take it
 _CARD_JAX = (("JAX_PLATFORMS", "cuda"), ("XLA_PYTHON_CLIENT_PREALLOCATE", "false"))  # memory is shared with the others
+_FEW_COMPILERS = (("TORCHINDUCTOR_COMPILE_THREADS", "4"),)  # several of them compile side by side
 _CARD_CUPY = (("CUPY_TF32", "0"),)
 OURS = "tinynet numpy"  # what ratios are of, where it was asked for
 CONTENDERS = [
@@ -148,7 +149,7 @@ CONTENDERS = [
     ),
     Contender(
         "torch.compile (CUDA)", "peer", 'its forward pass and loss compiled, mode "reduce-overhead", on a GPU',
-        f"{_PEERS}.torch_cuda:compiled", ("torch", "torch-compile"), "torch", device="gpu",
+        f"{_PEERS}.torch_cuda:compiled", ("torch", "torch-compile"), "torch", device="gpu", environment=_FEW_COMPILERS,
     ),
     Contender(
         "PyTorch CUDA graph", "peer", "PyTorch's whole step captured once as a CUDA graph and launched again",

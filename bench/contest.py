@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinynet.bench.contenders import Contender
-from tinynet.bench.process import ContenderError, Process
+from tinynet.bench.process import PATIENCE, ContenderError, Process
 from tinynet.bench.workload import Workload
 
 ROUNDS = 11
@@ -95,6 +95,7 @@ class Contest:
         seconds: of measuring, all contenders together; imports and first calls come on top.
         say: is told what is being done.
         precision: how those on a GPU multiply float32: float32, or tf32.
+        patience: seconds, the longest an import and a first call are waited for.
 
     Attributes:
         entries: by the contenders' names, as far as it came.
@@ -102,9 +103,16 @@ class Contest:
     """
 
     def __init__(
-        self, workload: Workload, contenders: list[Contender], seconds: float, say: Say, precision: str = "float32"
+        self,
+        workload: Workload,
+        contenders: list[Contender],
+        seconds: float,
+        say: Say,
+        precision: str = "float32",
+        patience: float = PATIENCE,
     ) -> None:
-        self.workload, self.seconds, self.say, self.precision = workload, seconds, say, precision
+        self.workload, self.seconds, self.say = workload, seconds, say
+        self.precision, self.patience = precision, patience
         self.contenders = [contender for contender in contenders if contender.takes(workload.family)]
         self.entries: dict[str, Entry] = {}
         self.stop = threading.Event()
@@ -157,12 +165,13 @@ class Contest:
         self.say(f"{self.workload.name}: first call, {contender.name}")
         entry = self.entries[contender.name] = Entry()
         try:
-            entry.process = Process(contender.name, self.precision, self.stop, **dict(contender.environment))
+            environment = dict(contender.environment)
+            entry.process = Process(contender.name, self.precision, self.patience, self.stop, **environment)
         except ContenderError as error:
             entry.error = str(error)
             return
         entry.import_s = entry.process.import_s
-        answer = self._ask(entry, "make", workload=self.workload.name)
+        answer = self._ask(entry, "make", patience=self.patience, workload=self.workload.name)
         if answer and not answer["has"]:
             entry.close()
         elif answer:

@@ -91,7 +91,7 @@ benchmark() { # PRECISION SECONDS WORKLOADS OPTION…
     shift 3
     stage "benchmark, $precision" "$limit" "bench-$precision.log" \
         "$python" -m tinynet bench --backends cupy --peers torch,jax --precision "$precision" \
-        --workloads "$workloads" --seconds 6 "$@" --json "$folder/bench-$precision.json" \
+        --workloads "$workloads" --seconds 6 --patience 75 "$@" --json "$folder/bench-$precision.json" \
         --markdown "$folder/bench-$precision.md" --report "$folder/bench-$precision.html"
 }
 

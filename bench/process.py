@@ -35,6 +35,7 @@ class Process:
 
     Args:
         precision: float32, or tf32 for a contender on a GPU.
+        patience: seconds, the longest its import is waited for.
         stop: once it is set, nothing is waited for any longer.
         environment: variables of the process.
 
@@ -46,7 +47,12 @@ class Process:
     """
 
     def __init__(
-        self, contender: str, precision: str = "float32", stop: threading.Event | None = None, **environment: str
+        self,
+        contender: str,
+        precision: str = "float32",
+        patience: float = PATIENCE,
+        stop: threading.Event | None = None,
+        **environment: str,
     ) -> None:
         self.stop = stop or threading.Event()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
@@ -62,7 +68,8 @@ class Process:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         try:
-            self.import_s = float(self.ask("imports", contender=contender, precision=precision)["import_s"])
+            answer = self.ask("imports", patience, contender=contender, precision=precision)
+            self.import_s = float(answer["import_s"])
         except BaseException:
             self.close()
             raise

@@ -148,6 +148,12 @@ def test_one_that_does_not_answer_is_given_up(odd, monkeypatch):
     assert taken.process.poll() is not None
 
 
+def test_a_first_call_that_takes_too_long_is_given_up(odd):
+    contest = Contest(read("mlp-quick"), [odd["sleeps"]], 0.1, SILENT, patience=3.0)
+    contest.run()
+    assert contest.entries["sleeps"].error == "no answer within 3 s (make)"
+
+
 def test_an_interrupt_keeps_what_was_measured(odd):
     def say(text):
         if "round 3" in text:

@@ -1,7 +1,6 @@
 """``tinynet bench``: how long a training step takes, here and with other libraries."""
 
 import argparse
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ from tinynet.bench.compare import comparison, load, not_compared, other_machine
 from tinynet.bench.contenders import CONTENDERS, PEER_WORDS, Contender, present_or_not
 from tinynet.bench.contest import Contest
 from tinynet.bench.crossover import crossovers
+from tinynet.bench.process import PATIENCE
 from tinynet.bench.result import SAME_LOSS, Result, written
+from tinynet.bench.terminal import Table
 from tinynet.bench.workload import Workload
 from tinynet.bench.workloads import NAMED, QUICK, read
 from tinynet.cli.parser import Parser, UsageError, choice, number
@@ -76,6 +77,10 @@ def parser() -> Parser:
         help="of measuring a workload, imports and first calls on top (default: 10; with --quick 0.1)",
     )  # fmt: skip
     p.add_argument(
+        "--patience", type=number(float, above=True), default=PATIENCE, metavar="S",
+        help=f"the longest that an import and a first call may take (default: {PATIENCE:.0f})",
+    )  # fmt: skip
+    p.add_argument(
         "--crossovers", action=argparse.BooleanOptionalAction,
         help="measure from which batch and width on one backend overtakes another (default: yes; with --quick no)",
     )  # fmt: skip
@@ -121,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     print(table.head(), flush=True)
     interrupted = False
     try:
-        contests = [Contest(workload, present, seconds, say, args.precision) for workload in workloads]
+        contests = [Contest(workload, present, seconds, say, args.precision, args.patience) for workload in workloads]
         on_gpu = _device(args) == "gpu"
         for batch in batches(contests, _at_once(present, result) if on_gpu else 1):
             with prepared(batch, together=on_gpu):
@@ -258,32 +263,3 @@ def _crossovers(args: argparse.Namespace, result: Result, seconds: float, say: A
     for sweep in result.all["crossovers"]:
         for found in sweep["overtakes"]:
             print(f"{sweep['of']}: {found['words']}", flush=True)
-
-
-class Table:
-    """The table in the terminal: a row a workload, a column a contender, milliseconds a step."""
-
-    def __init__(self, present: list[Contender]) -> None:
-        self.names = [c.name for c in present]
-        self.widths = [max(10, len(name)) for name in self.names]
-
-    def head(self) -> str:
-        """The names of the columns, and the line under them."""
-        names = self._row("ms a step", self.names, "best peer / tinynet")
-        return f"{names}\n{re.sub('[^|]', '-', names)}"
-
-    def lines(self, part: dict[str, Any]) -> list[str]:
-        """A workload's row, and a line for each contender that failed on it."""
-        results = part["results"]
-        cells = [self._cell(results.get(name)) for name in self.names]
-        failed = [f"  {name}: {result['error']}" for name, result in results.items() if "error" in result]
-        return [self._row(part["name"], cells, f"{part['ratio']:.2f}×" if part["ratio"] else "–"), *failed]
-
-    def _cell(self, result: dict[str, Any] | None) -> str:
-        if result is None:
-            return "–"
-        return "error" if "error" in result else f"{result['median_s'] * 1e3:.4g}"
-
-    def _row(self, name: str, cells: list[str], last: str) -> str:
-        middle = " | ".join(f"{cell:>{width}}" for cell, width in zip(cells, self.widths))
-        return f"| {name:<12} | {middle} | {last:>19} |"
