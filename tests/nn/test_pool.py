@@ -137,7 +137,8 @@ def test_the_element_type_stays(dtype, backend):
         out, (gradient,) = run(layer, [x], backend)
         assert out.dtype == gradient.dtype == dtype, layer
         wide, (expected,) = run(layer, [x.astype("float64")], backend)
-        rtol = {"float16": 2e-2, "float32": 1e-5, "float64": 0}[dtype]
+        again = 1e-14 if backend == "cupy" else 0  # a card adds what meets in any order
+        rtol = {"float16": 2e-2, "float32": 1e-5, "float64": again}[dtype]
         same(out, wide, f"{layer} of {dtype}", rtol, rtol)
         same(gradient, expected, f"gradient of {layer} of {dtype}", rtol, rtol)
 
