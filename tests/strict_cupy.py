@@ -250,6 +250,7 @@ class ndarray:
         c, f = self._host.flags.c_contiguous, self._host.flags.f_contiguous
         return SimpleNamespace(c_contiguous=c, f_contiguous=f, forc=c or f, fnc=f and not c, owndata=self.base is None)
 
+    @on_stream
     def reshape(self, *shape, order="C"):
         return _wrap(self._host.reshape(*shape, order=order), self)
 

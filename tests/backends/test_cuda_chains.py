@@ -392,6 +392,90 @@ def test_integers_are_left_alone_where_numpy_decides(cupy):
     check(cupy, work, ["add", "div", "mul"], [rows])
 
 
+def captured_and_eager(step, *given, times=3):
+    """What a function of tensors gives, called a few times, eagerly and captured; state is made anew for each."""
+    found = []
+    for captured in (False, True):
+        function = step()
+        function = tn.capture(function, backend="cupy") if captured else function
+        results = []
+        for _ in range(times):
+            made = function(*[tn.Tensor(x, backend="cupy") for x in given])
+            results.append([part.numpy() for part in made])
+        found.append(results)
+    return found
+
+
+def same_results(found):
+    for eager, replayed in zip(*found, strict=True):
+        for a, b in zip(eager, replayed, strict=True):
+            np.testing.assert_allclose(b, a, 1e-6)
+
+
+@pytest.mark.parametrize("update", ["copy", "running", "mean", "behind a product"])
+def test_a_number_that_is_overwritten_is_read_by_all_before(cupy, update):
+    """One thread would write it while others have still to read it."""
+
+    def step():
+        k, n = tn.ones((), backend="cupy"), tn.ones((), backend="cupy")
+
+        def run(x):
+            z = (x @ x.T) / k if update == "behind a product" else x / k
+            if update == "running":
+                k.copy_(k * 0.9 + (x * x).mean() * 0.1)
+            elif update == "mean":
+                k.copy_((x * x).mean())
+            else:
+                k.copy_(n)
+                n.add_(1)
+            return z, k.detach() * 1
+
+        return run
+
+    same_results(captured_and_eager(step, np.full((300, 4), 2.0, "float32")))
+
+
+def test_a_copying_reshape_into_a_part_of_an_array(cupy):
+    weight = np.ones((4, 6), "float32")
+
+    def step():
+        w, whole = tn.Tensor(weight, backend="cupy"), tn.zeros((8, 7), backend="cupy")
+        part = whole[:, 1:5]
+
+        def run(x):
+            part.copy_((x @ w.T).T.reshape(8, 4))
+            return x * 1, whole
+
+        return run
+
+    same_results(captured_and_eager(step, np.arange(48, dtype="float32").reshape(8, 6)))
+
+
+def test_what_never_changes_is_made_anew_where_somebody_may_change_it(cupy):
+    def run(x):
+        steady = tn.ones(3, backend="cupy") * 2
+        return x * steady, steady
+
+    function = tn.capture(run, backend="cupy")
+    for _ in range(3):
+        made, steady = function(tn.ones(2, 3, backend="cupy"))
+        assert (made.numpy() == 2).all()
+        with tn.no_grad():
+            steady.mul_(10)
+
+
+def test_what_nobody_reads_costs_no_launch(cupy):
+    x = cupy.array(ANY)
+
+    def work():
+        cupy.launch("cast", x, dtype="float32")
+        return (cupy.launch("exp", x),)
+
+    check(cupy, work, ["chain of cast, exp"], [x])
+    program, _ = recorded(cupy, lambda: cupy.launch("cast", x, dtype="float32") is None)
+    assert replayed(cupy, program) == []
+
+
 OPTIMISERS = {
     "SGD": lambda p: tn.optim.SGD(p, lr=0.1),
     "SGD, momentum": lambda p: tn.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import tinynet as tn
 from tinynet.bench import card as card_module
 from tinynet.bench import gpu_parity
 from tinynet.bench.workloads import FAMILIES, NAMED, read

@@ -30,7 +30,8 @@ def number(value: Any, name: str) -> str:
         return "true" if value else "false"
     if dtype.kind in "iu":
         return f"({int(value)}LL)"
-    rounded = float(np.asarray(value).astype(dtype))
+    with np.errstate(over="ignore"):
+        rounded = float(np.asarray(value).astype(dtype))
     kind = "double" if dtype == np.float64 else "float"
     if math.isnan(rounded):
         return f"(({kind})(INFINITE - INFINITE))"

@@ -102,15 +102,19 @@ def in_chains(program: "Program", cuda: Module, small: int) -> "list[Call]":
 # --- what comes and what stays ----------------------------------------------------------------------------------------
 
 
+def _references(objects: list[Any]) -> list[int]:
+    """How often each object is referred to, by this list and by whoever counts among them."""
+    return [sys.getrefcount(x) for x in objects]
+
+
+BESIDE = _references([object()])[0]  # which is another number in another Python
+
+
 def _wanted(calls: "list[Call]") -> set[int]:
     """The arrays, by ``id``, that somebody beside the calls holds, or a view of them."""
     mentions = Counter(id(x) for call in calls for x in (*call.inputs, *call.outs))
-    found = set()
-    for call in calls:
-        beside = 2 if isinstance(call.out, tuple) else 3  # this loop, the function that asks, and a tuple of one
-        found |= {id(out) for out in call.outs if sys.getrefcount(out) > mentions[id(out)] + beside}
-        found |= {id(x) for x in call.inputs if sys.getrefcount(x) > mentions[id(x)] + 2}
-    return found
+    arrays = list({id(x): x for call in calls for x in (*call.inputs, *call.outs)}.values())
+    return {id(x) for x, count in zip(arrays, _references(arrays)) if count > mentions[id(x)] + BESIDE}
 
 
 def _varying(program: "Program", array_type: Any) -> "list[Call]":
@@ -125,6 +129,7 @@ def _varying(program: "Program", array_type: Any) -> "list[Call]":
     for call in calls:
         arrays = [x for x in call.inputs if isinstance(x, array_type)]
         reachable = any(id(x) in made or id(x) in held or x.base is not None for x in arrays)
+        reachable = reachable or any(id(out) in held for out in call.outs)  # somebody may overwrite it
         steady = not reachable and not any(meet(extent(x), y) for x in arrays for y in changing)
         if steady and not call.in_place and not call.is_view and linked(call, array_type):
             made -= {id(out) for out in call.outs}
@@ -213,16 +218,28 @@ def _fits(group: Group, link: Link) -> bool:
     shape, alone = whole.shape, len({other.single for other in whole.links}) == 1
     for other in whole.links:
         if other.single:
-            if not alone and (other.inplace or other.step.name not in CHEAP):
-                return False  # a number that every thread would count on, or takes long over
+            if not alone and other.step.name not in CHEAP:
+                return False  # a number that every thread would take long over
         elif other.shape != shape and not (other.flat and prod(other.shape) == prod(shape)):
             return False
     before, after = Group([spread(other, shape) for other in group.links], group.sums), spread(link, shape)
     places = {here for other in (*before.links, after) for here in other.arrays}
     if len(places) > MOST or (group.links[0].product and as_matrix(shape, list(places)) is None):
         return False
+    if not alone and _overtaken([*before.links, after]):
+        return False
     pairs = (after.reads, before.writes), (before.reads, after.writes), (before.writes, after.writes)
     return all(apart(*pair) for pair in pairs)
+
+
+def _overtaken(links: list[Link]) -> bool:
+    """Whether a single number is read from memory and written: one thread would write it before others have read it."""
+    made: set[Any] = set()
+    read: set[Any] = set()
+    for link in links:
+        read |= {x for x in link.step.inputs if x in link.arrays and x not in made}
+        made |= set(link.step.outs)
+    return any(not any(here.strides) for here in read & made)
 
 
 # --- the chain as a call ----------------------------------------------------------------------------------------------
@@ -257,8 +274,6 @@ def _joined(group: Group, every: "list[Call]", wanted: set[int], cuda: Module) -
     """One call for a group, none if nobody reads what it gives; a single call that is one launch stays what it is."""
     calls = [link.call for link in group.links]
     first = group.links[0]
-    if len(calls) == 1 and not group.sums and (first.product or calls[0].name in ONE_LAUNCH):
-        return calls
     own = {id(call) for link in group.links for call in (link.call, link.split_from)}
     read = wanted | {id(x) for call in every if id(call) not in own for x in (*call.inputs, *call.outs)}
     links = [spread(link, group.shape) for link in group.links]
@@ -271,6 +286,8 @@ def _joined(group: Group, every: "list[Call]", wanted: set[int], cuda: Module) -
     }
     if not kept and not group.sums:
         return []
+    if len(calls) == 1 and not group.sums and (first.product or calls[0].name in ONE_LAUNCH):
+        return calls
     extra = (group.sums,) if group.sums else ()
     chain = Chain(group.shape, [link.step for link in links if not link.product], kept)
     kernel: Any = _Kernel(chain, cuda) if not first.product else _ProductKernel(links[0], chain, cuda, bool(extra))

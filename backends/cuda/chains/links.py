@@ -43,17 +43,12 @@ class Link:
         """Whether it computes a single number."""
         return prod(self.shape) == 1
 
-    @property
-    def inplace(self) -> bool:
-        """Whether it overwrites what it reads."""
-        return any(x in self.step.outs for x in self.step.inputs)
-
 
 def linked(call: "Call", array_type: Any) -> Link | None:
     """The call as a link, if a chain can do what it does."""
     name, inputs, outs = call.name, call.inputs, call.outs
     shape = tuple(outs[0].shape)
-    if name == "reshape":  # a copy, which the shape of its input shows place by place
+    if name == "reshape" and outs[0].flags.c_contiguous:  # a copy, which its input's shape shows place by place
         name, shape, outs = "copy", tuple(inputs[0].shape), (outs[0].reshape(inputs[0].shape),)
     elif name == "concatenate" and len(inputs) == 1:
         name = "copy"
