@@ -18,12 +18,11 @@ UNROLL = 16  # steps of a recurrence a turn of its loop: each turn costs launche
 def why_absent() -> str | None:
     """Why no step can be taken here; None if it can."""
     try:
-        found = jax.devices()
-    except Exception as error:  # whatever a plugin that is half there raises
+        found = sorted({device.platform for device in jax.devices()})
+    except Exception as error:  # whatever a plugin that is absent or half there raises
         words = str(error).strip().partition("\n")[0] or type(error).__name__
-        return f"JAX {jax.__version__} finds no CUDA device: {words}"
-    kinds = sorted({device.platform for device in found})
-    return None if "gpu" in kinds else f"JAX {jax.__version__} finds no CUDA device, only: {', '.join(kinds)}"
+        return f"JAX {jax.__version__} finds no CUDA device ({words}). Its CUDA plugin is jax[cuda13] or jax[cuda12]"
+    return None if "gpu" in found else f"JAX {jax.__version__} finds no CUDA device, only: {', '.join(found)}"
 
 
 def use_precision(precision: str) -> None:
