@@ -124,18 +124,17 @@ def _library(code):
         calls.append(f'extern "C" void call_{name}(void** a) {{ {name}({", ".join(given)}); }}')
     entry = 'extern "C" const char* launch(void (*c)(void**), void** a, const unsigned* g, const unsigned* b, int f)'
     text = "\n".join([SHIM.read_text(), code, *calls, entry + " { return shim::launch(c, a, g, b, f); }"])
-    stem = _built / hashlib.sha256(text.encode()).hexdigest()[:24]
-    if not stem.with_suffix(".so").exists():
-        stem.with_suffix(".cpp").write_text(text)
+    built = _built / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.so"
+    if not built.exists():
+        _built.mkdir(parents=True, exist_ok=True)
+        written, part = (_built / f"{built.stem}.{os.getpid()}.{kind}" for kind in ("cpp", "so"))
+        written.write_text(text)
         options = "-std=c++17 -O1 -fPIC -shared -ffp-contract=off -fno-strict-aliasing -w".split()
-        part = f"{stem}.{os.getpid()}.so"
-        done = subprocess.run(
-            ["g++", *options, stem.with_suffix(".cpp"), "-o", part], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["g++", *options, written, "-o", part], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"CompileException: {done.stderr[:3000]}")
-        os.replace(part, stem.with_suffix(".so"))
-    library = ctypes.CDLL(str(stem.with_suffix(".so")))
+        os.replace(part, built)  # others may be building the same
+    library = ctypes.CDLL(str(built))
     library.launch.restype = ctypes.c_char_p
     return library, types
 
