@@ -4,7 +4,7 @@
 #     bash bench/gpu_tests.sh PYTHON PROCESSES
 #
 # Says when a part is done, prints the output of all parts at the end, and fails where one of them fails.
-set -uo pipefail
+set -umo pipefail # m: each in a process group of its own, so that an interrupt reaches it once, from here
 
 python=$1 count=$2
 logs=$(mktemp -d)
@@ -27,10 +27,12 @@ finish() {
 }
 
 stop() {
-    trap - INT TERM
+    trap '' INT TERM # one is enough
     kill -INT "${pids[@]}" 2>/dev/null # each sums up what it has
     (sleep 8 && kill -KILL "${pids[@]}") >/dev/null 2>&1 &
+    local guard=$!
     wait "${pids[@]}"
+    { kill -KILL -- "-$guard" && wait "$guard"; } 2>/dev/null # nobody is left to end
     finish 130 "and not all were run"
 }
 trap stop INT TERM
@@ -38,11 +40,8 @@ trap stop INT TERM
 # The processor is shared, and JAX leaves memory to the others; newer libraries' warnings are not looked for here.
 export OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 XLA_PYTHON_CLIENT_PREALLOCATE=false
 for ((i = 1; i <= count; i++)); do
-    (
-        trap - INT # which a shell ignores in what it starts in the background
-        exec "$python" -m pytest -m gpu --share "$i/$count" -q --maxfail=30 --durations=5 -p no:cacheprovider \
-            -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning >"$logs/$i" 2>&1
-    ) &
+    "$python" -m pytest -m gpu --share "$i/$count" -q --maxfail=30 --durations=5 -p no:cacheprovider \
+        -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning >"$logs/$i" 2>&1 &
     pids+=($!)
 done
 worst=0

@@ -80,7 +80,8 @@ stage() { # NAME SECONDS LOG COMMAND…: run it for so long at most, keep what i
 }
 
 interrupted() {
-    trap - INT TERM
+    trap '' INT TERM
+    summary
     printf '\nInterrupted; what was written stays in %s.\n' "$folder"
     exit 130
 }
