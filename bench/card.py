@@ -1,8 +1,7 @@
 """What `bench/on_gpu.sh` finds before it begins: the card, its driver, CUDA, and the versions of what takes part.
 
 python3 -m tinynet.bench.card           in words; exit code 2 and the reason where no GPU can be used
-python3 -m tinynet.bench.card --name    the card as a part of a file's name
-python3 -m tinynet.bench.card --shares  in how many processes side by side tests fit onto this machine
+python3 -m tinynet.bench.card --plan    the card as a part of a file's name, and in how many processes tests run
 """
 
 import re
@@ -23,10 +22,9 @@ def main(arguments: list[str]) -> int:
         print(f"No usable GPU: {reason}", file=sys.stderr)
         return NO_GPU
     found = card()
-    if arguments == ["--name"]:
-        print(re.sub(r"[^a-z0-9]+", "-", found["name"].lower()).strip("-") or "gpu")
-    elif arguments == ["--shares"]:
-        print(max(1, min(SHARES, cores(), int(found["memory_gb"] / ROOM))))
+    if arguments == ["--plan"]:
+        name = re.sub(r"[^a-z0-9]+", "-", found["name"].lower()).strip("-") or "gpu"
+        print(name, max(1, min(SHARES, cores(), int(found["memory_gb"] / ROOM))))
     else:
         pairs = {
             "card": f"{found['name']}, compute capability {found['compute_capability']}, {found['memory_gb']:.1f} GB",

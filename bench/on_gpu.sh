@@ -26,8 +26,7 @@ if ! found=$("$python" -m tinynet.bench.card 2>&1); then
     exit 2
 fi
 echo "$found"
-card=$("$python" -m tinynet.bench.card --name)
-shares=$("$python" -m tinynet.bench.card --shares)
+read -r card shares < <("$python" -m tinynet.bench.card --plan) || exit 1
 
 if [ -z "$folder" ]; then
     first=bench/results/$(date -u +%F)-$card

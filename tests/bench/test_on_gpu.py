@@ -59,8 +59,7 @@ echo "$*" >>"$ASKED"
 after() { while [ $# -gt 0 ]; do [ "$1" = "$WANTED" ] && echo "$2"; shift; done; }
 case "$*" in
     *--read*) echo "the table of $(basename "${@: -1}")" ;;
-    *bench.card\\ --name) echo example-card-x9 ;;
-    *bench.card\\ --shares) echo 2 ;;
+    *bench.card\\ --plan) echo example-card-x9 2 ;;
     *bench.card*) echo "card               Example Card X9"; echo "driver             591.13" ;;
     *"-m pytest"*) echo "=== 7 passed, 9 deselected in 0.1s ==="; exit "$TESTS" ;;
     *gpu_parity*) echo "27 of 28 comparisons"; exit "$PARITY" ;;
@@ -154,8 +153,9 @@ def test_what_is_found(card, capsys):
     found = capsys.readouterr().out
     for words in ("card               strict stand-in, compute capability 9.0", "CUDA               13.0", "numpy  "):
         assert words in found
-    assert card_module.main(["--name"]) == 0 and capsys.readouterr().out == "strict-stand-in\n"
-    assert card_module.main(["--shares"]) == 0 and capsys.readouterr().out == "1\n"  # a card of 0 bytes
+    assert card_module.main(["--plan"]) == 0
+    name, shares = capsys.readouterr().out.split()
+    assert name == "strict-stand-in" and 1 <= int(shares) <= card_module.SHARES
 
 
 # --- parity -----------------------------------------------------------------------------------------------------------
