@@ -42,17 +42,18 @@ def guarded(shape, dtype, order="C"):
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     whole = np.full(size + 3 * GUARD, PATTERN, np.uint8)
     start = GUARD + -(whole.ctypes.data + GUARD) % GUARD  # aligned as CuPy's memory is
-    _guarded[whole.ctypes.data + start] = weakref.ref(whole), start, start + size
+    address = whole.ctypes.data + start
+    _guarded[address] = weakref.ref(whole, lambda _: _guarded.pop(address, None)), start, start + size
     return np.ndarray(shape, dtype, whole, start, order=order)
 
 
-def _check_guards():
-    for address, (reference, start, end) in list(_guarded.items()):
-        whole = reference()
-        if whole is None:
-            del _guarded[address]
-        elif (whole[start - GUARD : start] != PATTERN).any() or (whole[end : end + GUARD] != PATTERN).any():
-            raise AssertionError(f"a kernel wrote outside an array of {end - start} bytes")
+def _check_guards(arrays):
+    """Look before and after what a kernel was given; an array of `empty`, or a view of one."""
+    for address in {x.__array_interface__["data"][0] for x in arrays}:
+        if address in _guarded and (whole := _guarded[address][0]()) is not None:
+            _, start, end = _guarded[address]
+            if (whole[start - GUARD : start] != PATTERN).any() or (whole[end : end + GUARD] != PATTERN).any():
+                raise AssertionError(f"a kernel wrote outside an array of {end - start} bytes")
 
 
 def born(array):
@@ -180,7 +181,8 @@ class RawKernel:
         failure = self._library.launch(self._call, pointers, *sizes, int(self._barriers))
         if failure:
             raise AssertionError(f"{self._name}: {failure.decode()}")
-        _check_guards()
+        given = [x for x in args if hasattr(x, "_host")]
+        _check_guards([(x if x.base is None else x.base)._host for x in given])
 
     def _passed(self, i, x):
         kind, pointer = self._types[i]
