@@ -269,7 +269,7 @@ class Graph:
     def __init__(self):
         self.work, self.launches = [], 0
         self._before = [
-            (array, array._host.copy()) for array in (ref() for ref in _arrays.values()) if array is not None
+            (array, array._host.copy()) for array in (ref() for ref in list(_arrays.values())) if array is not None
         ]
 
     def undo(self):
