@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-ROLES = ("tinynet", "peer", "floor")
 DEVICES = ("cpu", "gpu")
 PATIENCE = 120.0  # seconds; the longest a library may take to say whether it finds a card
 

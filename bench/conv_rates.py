@@ -6,7 +6,6 @@
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import set_float32_matmul_precision
+from tinynet.bench.clock import in_graph
 from tinynet.dtypes import check_dtype
 from tinynet.registry import get_backend
 
@@ -107,19 +107,7 @@ def _expected(case: Case, name: str, dtype: str) -> tuple[str, dict[str, float]]
 
 def _microseconds(convolve: Callable[..., Any], backend: Any) -> float:
     """The least that one convolution of a CUDA graph of them has taken."""
-    from tinynet.backends.cuda.graph import captured
-
-    out = convolve()  # compiled
-    runs = captured(backend.xp, [partial(convolve, out=out)] * AT_ONCE).runs
-    best, end = float("inf"), time.perf_counter() + SECONDS
-    while best == float("inf") or time.perf_counter() < end:
-        backend.synchronize()
-        began = time.perf_counter()
-        for run in runs:
-            run()
-        backend.synchronize()
-        best = min(best, (time.perf_counter() - began) / AT_ONCE)
-    return best * 1e6
+    return in_graph(partial(convolve, out=convolve()), AT_ONCE, backend, SECONDS) * 1e6
 
 
 def main(precision: str = "float32") -> None:

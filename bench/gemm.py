@@ -6,14 +6,14 @@ process is set nowhere else. The error of each product is measured too: it shows
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinynet import set_float32_matmul_precision
+from tinynet.bench.clock import least
 from tinynet.registry import get_backend
 
 SIDES = (1024, 4096)
@@ -39,24 +39,11 @@ def rates(precision: str, seconds: float, sides: tuple[int, ...]) -> list[Rate]:
         row: Rate = {"side": side, "precision": precision}
         library, ours = partial(backend.xp.matmul, left, right), partial(backend.launch, "matmul", left, right)
         for who, product in (("library", library), ("tinynet", ours)):
-            row[who] = 2 * side**3 / _seconds(partial(product, out=out), backend.synchronize, seconds) / 1e9
+            (into := partial(product, out=out))()  # compiled
+            row[who] = 2 * side**3 / least([into] * AT_ONCE, AT_ONCE, backend.synchronize, seconds) / 1e9
             row[f"{who}_error"] = float(np.abs(backend.numpy(out)[:CHECKED] - exact).max() / np.abs(exact).max())
         found.append(row)
     return found
-
-
-def _seconds(product: Callable[[], Any], wait: Callable[[], Any], seconds: float) -> float:
-    """The least that one product has taken."""
-    product()
-    wait()
-    best, end = float("inf"), time.perf_counter() + seconds
-    while best == float("inf") or time.perf_counter() < end:
-        began = time.perf_counter()
-        for _ in range(AT_ONCE):
-            product()
-        wait()
-        best = min(best, (time.perf_counter() - began) / AT_ONCE)
-    return best
 
 
 def best_rate(gpu: Mapping[str, Any] | None, precision: str) -> float | None:

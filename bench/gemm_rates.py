@@ -8,7 +8,6 @@ one product among many in a CUDA graph, as replays run them; beside them one cal
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.bench.clock import in_graph, least
 from tinynet.dtypes import FLOATS, check_dtype
 from tinynet.registry import get_backend
 
@@ -68,40 +68,15 @@ def measured(dtype: str) -> Iterator[Row]:
                 ways[way] = partial(small_product, products.module, stack, x, y, out, warps=warps)
             if multiplications <= products.small:
                 chosen = "warps" if by_warps(stack, out.size // (stack.m * stack.n)) else "tiles"
-        graph = {way: _in_graph(run, backend) for way, run in ways.items()}
+        graph = {way: in_graph(run, AT_ONCE, backend, SECONDS) * 1e6 for way, run in ways.items()}
         call = {
-            "ours": _called(partial(products.matmul, x, y, out=out), backend),
-            "cupy": _called(partial(backend.xp.matmul, x, y), backend),
+            who: least([product] * AT_ONCE, AT_ONCE, backend.synchronize, SECONDS) * 1e6
+            for who, product in (
+                ("ours", partial(products.matmul, x, y, out=out)),
+                ("cupy", partial(backend.xp.matmul, x, y)),
+            )
         }
         yield {"label": label, "multiplications": multiplications, "graph_us": graph, "call_us": call, "rule": chosen}
-
-
-def _in_graph(run: Callable[[], Any], backend: Any) -> float:
-    """Microseconds of one in a graph of many."""
-    from tinynet.backends.cuda.graph import captured
-
-    run()  # compiled
-    replay = captured(backend.xp, [run] * AT_ONCE)
-    if replay.between:
-        raise RuntimeError(f"a product was not captured: {next(iter(replay.between.values()))}")
-    return _least(replay.runs, AT_ONCE, backend)
-
-
-def _called(run: Callable[[], Any], backend: Any) -> float:
-    """Microseconds of one call from Python, of many in a row."""
-    return _least([run] * AT_ONCE, AT_ONCE, backend)
-
-
-def _least(runs: Sequence[Callable[[], Any]], count: int, backend: Any) -> float:
-    best, end = float("inf"), time.perf_counter() + SECONDS
-    while best == float("inf") or time.perf_counter() < end:
-        backend.synchronize()
-        began = time.perf_counter()
-        for run in runs:
-            run()
-        backend.synchronize()
-        best = min(best, (time.perf_counter() - began) / count)
-    return best * 1e6
 
 
 def reach(rows: Sequence[Row]) -> int:

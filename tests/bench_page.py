@@ -1,48 +1,37 @@
 """A page of the benchmark's report, read strictly, and the figures in its cells."""
 
 import math
-from html.parser import HTMLParser
 
-VOID = {"meta", "br", "img", "link", "input", "hr"}
+from strict_page import StrictPage
+
 TIMES = "Time of a step, milliseconds, and ratios"
 
 
-class Page(HTMLParser):
-    """A page read strictly: every element closed in its turn; its tables as rows of text, the smaller lines apart."""
+class Page(StrictPage):
+    """A page of the report: its tables as rows of text, without the smaller lines."""
 
     def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.words, self.tables = [], [], [], {}
-        self.cell = self.caption = None
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"never closed: {self.open}"
+        self.tables, self.caption = {}, None
+        super().__init__(text)
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         if tag == "caption":
             self.caption = ""
         if tag == "tr":
             self.tables[self.caption].append([])
         if tag in ("td", "th"):
-            self.cell = ""
             self.tables[self.caption][-1].append("")
 
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
     def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, f"</{tag}> inside {self.open[-3:]}"
-        self.open.pop()
+        super().handle_endtag(tag)
         if tag == "caption":
             self.tables[self.caption] = []
 
     def handle_data(self, data):
         if "style" in self.open:
             return
-        self.words.append(data)
+        super().handle_data(data)
         if self.open and self.open[-1] == "caption":
             self.caption += data
         elif {"td", "th"} & set(self.open) and "small" not in self.open:

@@ -363,3 +363,15 @@ def using_allocator(allocator=None):
         yield
     finally:
         _allocators.pop()
+
+
+def captured(work):
+    """The graph of what some work asks of the device, captured as the backend does it, and not carried out."""
+    stream, pool = Stream(non_blocking=True), strict_memory.MemoryPool()
+    with stream, using_allocator(pool.malloc):
+        stream.begin_capture()
+        try:
+            work()
+        finally:
+            graph = stream.end_capture()
+    return graph

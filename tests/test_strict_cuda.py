@@ -129,17 +129,6 @@ def test_a_source_that_is_no_cuda():
 # --- capture ----------------------------------------------------------------------------------------------------------
 
 
-def capture(work):
-    stream, pool = xp.cuda.Stream(non_blocking=True), xp.cuda.MemoryPool()
-    with stream, xp.cuda.using_allocator(pool.malloc):
-        stream.begin_capture()
-        try:
-            work()
-        finally:
-            graph = stream.end_capture()
-    return graph
-
-
 def test_a_captured_graph_does_the_work_when_it_is_launched(x):
     out, total = xp.zeros(64, "float32"), xp.zeros((), "float32")
 
@@ -149,7 +138,7 @@ def test_a_captured_graph_does_the_work_when_it_is_launched(x):
         xp.add(total, made.sum(), out=total)
         out[0] = 7
 
-    graph = capture(work)
+    graph = strict_cuda.captured(work)
     assert total.get() == 0
     assert (out.get() == 0).all()
     for i in range(1, 4):
@@ -173,7 +162,7 @@ def test_a_captured_graph_does_the_work_when_it_is_launched(x):
 )
 def test_what_a_stream_cannot_capture(x, work, error):
     with pytest.raises(error):
-        capture(lambda: work(x))
+        strict_cuda.captured(lambda: work(x))
     x.get()  # the capture is over
 
 

@@ -4,48 +4,20 @@ import base64
 import json
 import re
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from strict_page import StrictPage
 
 import tinynet as tn
 from tinynet import data, nn, optim
 from tinynet.training import report_pictures
 from tinynet.training.report import confidences, write_report
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """A page read strictly: every element closed in its turn."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.text = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, f"</{tag}> inside {self.open[-3:]}"
-        self.open.pop()
-
-    def handle_data(self, data):
-        self.text.append(data)
-
 
 def read(path):
-    return Page(Path(path).read_text(encoding="utf-8"))
+    return StrictPage(Path(path).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +58,7 @@ def test_every_picture_has_a_text(page):
 
 def test_it_has_the_right_numbers(trained, page, tinynet):
     told = json.loads(tinynet("evaluate --json", trained).out)
-    text = " ".join(page.text)
+    text = " ".join(page.words)
     assert f"{told['accuracy']:.2%}" in text
     assert f"{told['loss']:.4f}" in text
     assert "9,550" in text  # 784·12 + 12 + 12·10 + 10 parameters
@@ -115,7 +87,7 @@ def test_the_worst_mistakes_are_those_with_the_largest_loss(trained, page):
 
 
 def test_the_command_in_it_does_the_run_again(trained, page, tinynet):
-    line = "".join(page.text).split("This line does it again:")[1].split("Learning curves")[0].strip()
+    line = "".join(page.words).split("This line does it again:")[1].split("Learning curves")[0].strip()
     assert line.startswith("tinynet train digits --model 784-12-10 --activation tanh")
     assert tinynet(line.removeprefix("tinynet ")).code == 0
     assert Path("runs/digits.safetensors").stat().st_size
@@ -135,8 +107,8 @@ def test_the_command_in_it_does_the_run_again(trained, page, tinynet):
 def test_data_that_are_no_pictures(tinynet, words, shown):
     assert tinynet(f"train {words} --n 100 --epochs 3 --quiet --no-save --report r.html").code == 0
     found = read("r.html")
-    assert shown in "".join(found.text)
-    assert "What the first layer looks for" not in "".join(found.text)
+    assert shown in "".join(found.words)
+    assert "What the first layer looks for" not in "".join(found.words)
 
 
 @pytest.mark.parametrize("inputs", [2, 64], ids=["plane", "pictures"])
@@ -153,7 +125,7 @@ def test_all_text_is_escaped(tmp_path, inputs):
     path = write_report(tmp_path / "r.html", trainer, both, both, {"command": nasty, nasty: nasty})
     found = read(path)
     assert not {"u", "script"} & {tag for tag, _ in found.tags}
-    assert nasty in "".join(found.text)
+    assert nasty in "".join(found.words)
 
 
 def test_a_model_that_was_not_trained_and_makes_no_mistake(tmp_path):
@@ -162,8 +134,8 @@ def test_a_model_that_was_not_trained_and_makes_no_mistake(tmp_path):
     model[0].bias.load_(np.array([50.0, -50.0], np.float32))
     trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=0.1), metrics=["accuracy"])
     found = read(write_report(tmp_path / "r.html", trainer, one, one, {}))
-    assert "every test example is right" in "".join(found.text)
-    assert "100.00%" in "".join(found.text)
+    assert "every test example is right" in "".join(found.words)
+    assert "100.00%" in "".join(found.words)
 
 
 def test_a_png_holds_its_pixels():

@@ -33,7 +33,7 @@ MARGINS = {
     "multiclass": (0.02,),
     "segmentation": (0.03, 0.04, 0.05),
     "detection": (0.15, 0.03, 0.15),
-    "steering": (0.2, 30),  # how far a car gets hangs on the last digits, and so on the processor
+    "steering": (0.25, 90),
     "labelling": (0.03, 0.2),
     "characters": (1.2, 0.4),
     "forecasting": (0.08,),

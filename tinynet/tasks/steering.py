@@ -46,7 +46,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | str = True) -> Resu
     train, _, _ = demonstrations(old, 8000 if quick else 40_000, seed)
     test, angles, drivers = demonstrations(new, 2000, seed + 1)
     tn.manual_seed(seed)
-    model, epochs = network(), 3 if quick else 6
+    model, epochs = network(), 5 if quick else 6
     schedule = optim.CosineAnnealingLR(T_max=epochs)
     trainer = tn.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=0.005), schedule=schedule, threads=1)
     history = trainer.fit(train, test, epochs=epochs, batch_size=32, seed=seed, progress=progress)
