@@ -22,6 +22,20 @@ def lie(shape: tuple[int, ...], strides: tuple[int, ...]) -> Lie | None:
     return None
 
 
+def run_together(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
+    """The stride of several dimensions seen as one; None where their elements lie at no even distance."""
+    size, stride = 1, 0
+    for n, step in zip(reversed(shape), reversed(strides)):
+        if n == 1:
+            continue
+        if size == 1:
+            stride = step
+        elif step != size * stride:
+            return None
+        size *= n
+    return stride
+
+
 def lies_well(x: Array) -> bool:
     """Whether the matrices of a stack lie row by row or column by column."""
     return lie(x.shape[-2:], _ends(x)) is not None

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinynet.backends.cuda.chains.chain import Chain, Place, Strides, converted, register
 from tinynet.backends.cuda.gemm import THREADS, fits, launching
-from tinynet.backends.cuda.layout import Stack, stacked
+from tinynet.backends.cuda.layout import Stack, run_together, stacked
 from tinynet.backends.cuda.module import Module, defined, source
 from tinynet.dtypes import FLOATS, dtype_name
 
@@ -61,17 +61,8 @@ def product_of(name: str, inputs: tuple[Any, ...], out: Array, small: int) -> Pr
 def as_matrix(shape: tuple[int, ...], places: list[Place]) -> list[Strides] | None:
     """How places lie along the rows and the columns that a space comes down to; None where leading dimensions of one
     of them do not run together."""
-    found: list[Strides] = []
-    for place in places:
-        step = size = 0
-        for n, stride in reversed(list(zip(shape[:-1], place.strides[:-1]))):
-            if n == 1:
-                continue
-            if size and stride != step * size:
-                return None
-            step, size = (step, size * n) if size else (stride, n)
-        found.append((step, place.strides[-1]))
-    return found
+    rows = [run_together(shape[:-1], place.strides[:-1]) for place in places]
+    return None if None in rows else [(step or 0, place.strides[-1]) for step, place in zip(rows, places)]
 
 
 def compiled(cuda: Module, product: Product, chain: Chain, result: Place) -> Callable[..., None]:

@@ -6,6 +6,7 @@ Strides are counted in elements here. A *team* is the threads that share a line:
 from math import prod
 from typing import Any
 
+from tinynet.backends.cuda.layout import run_together
 from tinynet.backends.cuda.module import warps
 from tinynet.backends.kernels.plain import copy
 
@@ -20,20 +21,6 @@ def team(length: int) -> tuple[int, int]:
     if length > LONG:
         return (block := warps(length // EACH)), block
     return min(1 << max(length - 1, 0).bit_length(), 32), BLOCK
-
-
-def run_together(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
-    """The stride of several dimensions seen as one; None where their elements lie at no even distance."""
-    size, stride = 1, 0
-    for n, step in zip(reversed(shape), reversed(strides)):
-        if n == 1:
-            continue
-        if size == 1:
-            stride = step
-        elif step != size * stride:
-            return None
-        size *= n
-    return stride
 
 
 def lines(x: Array, dim: int) -> tuple[int, int, int] | None:

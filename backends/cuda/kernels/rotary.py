@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.backend import Kernel
-from tinynet.backends.cuda.kernels.lines import given, run_together, together
+from tinynet.backends.cuda.kernels.lines import given, together
+from tinynet.backends.cuda.layout import run_together
 from tinynet.backends.cuda.module import Module, blocks
 from tinynet.backends.halves import in_float32
 from tinynet.dtypes import FLOATS, dtype_name
