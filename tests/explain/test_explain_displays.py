@@ -30,22 +30,23 @@ def test_every_format(loss, tmp_path):
     begins = {
         ".svg": "<svg ", ".dot": "digraph", ".mmd": "flowchart LR", ".html": "<!DOCTYPE html>", ".txt": "", ".md": "",
     }  # fmt: skip
-    for shown in (explained, drawing):
-        for ending, begin in begins.items():
+    more = {".json": '{"format":"tinynet trace"', ".py": "#", ".tex": "\\begin{align*}"}
+    for shown, known in ((explained, begins | more), (drawing, begins)):
+        for ending, begin in known.items():
             path = shown.save(str(tmp_path / f"Graph{ending.upper()}"))
             assert path.read_text(encoding="utf-8").startswith(begin)
     assert explained.save(tmp_path / "a.txt").read_text(encoding="utf-8") == str(explained) + "\n"
     page = explained.save(tmp_path / "a.html").read_text(encoding="utf-8")
-    assert "<ol>" in page
+    assert "<ol>" in page and page.count("<script") == page.count("</script>") == 2
     assert "d out/d a = d out/d v1 × d v1/d a = 0.00134095 × −3 = −0.00402285" in page
     assert "<td>−0.00402285</td>" in page
-    assert not any(request in page.replace("http://www.w3.org/2000/svg", "") for request in ("http", "src=", "url("))
+    assert not any(request in page.replace("http://www.w3.org/2000/svg", "") for request in ("http://", "https://", "src=", "url("))
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == []
 
 
 def test_unknown_endings_are_refused_before_anything_is_written(loss, tmp_path):
     for name in ("a.png", "a", "a.svg.gz"):
-        with pytest.raises(ArgumentError, match=r"\.svg, \.dot, \.mmd, \.html, \.txt, \.md"):
+        with pytest.raises(ArgumentError, match=r"\.svg, \.dot, \.mmd, \.html, \.txt, \.md, \.json, \.py, \.tex"):
             tn.explain(loss).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -74,7 +75,8 @@ def test_a_failed_write_leaves_the_old_file(loss, tmp_path, monkeypatch):
 
 def test_notebooks(loss):
     explained = tn.explain(loss)
-    assert "<svg " in explained._repr_html_()
+    assert explained._repr_html_().startswith("<iframe srcdoc=") and "<svg " in explained._repr_html_()
+    assert 'sandbox="allow-scripts"' in explained._repr_html_()
     assert "so far −0.00402285" in explained._repr_html_()
     assert explained._repr_svg_ is None
     assert tn.draw(loss)._repr_svg_().startswith("<svg ")

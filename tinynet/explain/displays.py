@@ -5,18 +5,21 @@ Must not know how any format is written: each is one call of the module that doe
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tinynet.errors import ArgumentError
 from tinynet.explain import page
 from tinynet.explain.exports import to_dot, to_mermaid, to_tree
+from tinynet.explain.latex import to_latex
+from tinynet.explain.run import Run
+from tinynet.explain.source import to_source
 from tinynet.explain.svg import describe, to_svg
 from tinynet.explain.trace import Node, Step, Trace, checked_limit, read_graph, trace
+from tinynet.explain.viewer import viewer
 from tinynet.explain.words import plain, tell
 from tinynet.files import write_bytes
-
-FORMATS = (".svg", ".dot", ".mmd", ".html", ".txt", ".md")
 
 
 class Drawing:
@@ -52,25 +55,29 @@ class Drawing:
         return page.fenced(self.mermaid()) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a file in the format that its name ends with: .svg, .dot, .mmd, .html, .txt or .md. Returns its path.
+        """Write a file in the format that its name ends with: .svg, .html, .md … Returns its path.
 
         Raises:
             ArgumentError: another ending.
             FileError: the folder does not exist, or cannot be written to.
         """
         path = Path(path)
-        writers: tuple[Callable[[], str], ...] = (
-            self.svg, self.dot, self.mermaid, self.html, self.__str__, self.markdown,
-        )  # fmt: skip
-        write = dict(zip(FORMATS, writers)).get(path.suffix.lower())
+        write = self._writers().get(path.suffix.lower())
         if write is None:
             raise ArgumentError(
                 f"Saving {path}: {path.suffix or 'a name without an ending'} is no format here. "
-                f"End the name with one of {', '.join(FORMATS)}."
+                f"End the name with one of {', '.join(self._writers())}."
             )
         text = write()
         write_bytes(path, (text if text.endswith("\n") else text + "\n").encode())
         return path
+
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        """How the file of each ending is written."""
+        return {
+            ".svg": self.svg, ".dot": self.dot, ".mmd": self.mermaid, ".html": self.html, ".txt": self.__str__,
+            ".md": self.markdown,
+        }  # fmt: skip
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -83,30 +90,75 @@ class Drawing:
 
 
 class Explanation(Drawing):
-    """Backpropagation through a graph, step by step, with a picture.
+    """Backpropagation through a graph, step by step: in words, as a page to walk through, as code.
 
     Attributes:
         nodes: every value of the graph in forward order, the result last, each with its gradient.
         steps: every step of the chain rule in the order in which the engine takes them.
         story: the sentences, of as many steps as were asked for.
+        walk: nodes and steps together; of the first training step, where there are several.
         limit: how many values are drawn at most, None for all.
     """
 
     def __init__(self, walk: Trace, limit: int | None, drawn: int | None) -> None:
         super().__init__(walk.nodes, drawn)
+        self.walk = walk
         self.steps: list[Step] = walk.steps
         self.story = tell(walk, checked_limit(limit))
 
+    @cached_property
+    def run(self) -> Run:
+        """The run as data: graphs and frames."""
+        run = Run(self.story.title)
+        run.add(self.walk)
+        return run
+
+    def add(self, root: Any) -> "Explanation":
+        """Note the state of one more training step, to be shown as a further frame. Returns the explanation itself.
+
+        >>> from tinynet import Value
+        >>> w = Value(3.0, label="w")
+        >>> shown = explain(w * w)
+        >>> for _ in range(5):
+        ...     loss = w * w
+        ...     loss.backward()
+        ...     w.data, w.grad = w.data - 0.1 * w.grad, 0.0
+        ...     shown = shown.add(w * w)
+        >>> len(shown.run.frames)
+        6
+
+        Raises:
+            TypeMismatch, ArgumentError, ShapeError, DomainError: as ``explain`` does.
+        """
+        self.run.add(trace(root))
+        return self
+
+    def source(self) -> str:
+        """Forward and backward as plain Python, a line an assignment; run, it gives the same gradients."""
+        return to_source(self.walk)
+
+    def latex(self) -> str:
+        """Forward and backward as LaTeX, for a page that uses amsmath."""
+        return to_latex(self.walk)
+
+    def json(self) -> str:
+        """The run as JSON, in the form that ``docs/trace.md`` describes."""
+        return self.run.json()
+
     def html(self) -> str:
-        """A self-contained page: the picture, every sentence, the leaves."""
-        return page.page(self.story.title, self._repr_html_())
+        """A self-contained page on which to walk forward and back through every step."""
+        return viewer(self.run, self.story, self.svg())
 
     def markdown(self) -> str:
         """Every sentence as Markdown, with the graph as a Mermaid drawing."""
         return page.markdown(self.story, self.mermaid())
 
+    def _writers(self) -> dict[str, Callable[[], str]]:
+        return super()._writers() | {".json": self.json, ".py": self.source, ".tex": self.latex}
+
     def _repr_html_(self) -> str:
-        return page.fragment(self.story, self.svg())
+        """The page in a frame of its own; and the picture and the words, for where a notebook is only read."""
+        return page.framed(self.html(), page.fragment(self.story, self.svg()))
 
     _repr_svg_ = None  # type: ignore[assignment]  # a notebook shows the page
 
@@ -114,7 +166,16 @@ class Explanation(Drawing):
         return plain(self.story)
 
 
-def explain(root: Any, limit: int | None = 200) -> Explanation:
+def explain(
+    root: Any,
+    x: Any = None,
+    y: Any = None,
+    loss: Any = None,
+    *,
+    optimizer: Any = None,
+    steps: int = 0,
+    limit: int | None = 200,
+) -> Explanation:
     """Every step of backpropagation from a result to its leaves, numbers plugged in; no Value is changed.
 
     >>> from tinynet import Value
@@ -125,15 +186,34 @@ def explain(root: Any, limit: int | None = 200) -> Explanation:
         d out/d a = d out/d out × d out/d a = 1 × −3 = −3, so far −3
     ...
 
+    A model is explained on a batch, and through some training steps: a copy of it runs on the scalar backend.
+
+        tn.explain(model, x[:1], y[:1], loss=nn.CrossEntropyLoss(), optimizer=optim.SGD(lr=0.5), steps=20)
+
     Args:
-        root: a Value, or a Tensor with one element on the scalar backend.
-        limit: how many steps are told at most, the ones nearest the result; None for all.
+        root: a Value, a Tensor with one element on the scalar backend, or a Module.
+        x, y, loss: for a Module: a batch of inputs and targets, and what takes (output, target).
+        optimizer, steps: for a Module: the update rule, without parameters, and how many updates to show.
+        limit: how many steps are told in words at most, the ones nearest the result; None for all.
 
     Raises:
-        TypeMismatch, ArgumentError, ShapeError: it is neither.
+        TypeMismatch, ArgumentError, ShapeError: it is neither; or what a model needs is missing.
         DomainError: where a slope is infinite.
     """
-    return Explanation(trace(root), limit, 400 if limit is not None else None)
+    drawn = 400 if limit is not None else None
+    if not hasattr(root, "named_parameters"):
+        return Explanation(trace(root), limit, drawn)
+    from tinynet.explain.model_run import layers, walks
+
+    frames = walks(root, x, y, loss, optimizer, steps)
+    walk, more = next(frames)
+    shown = Explanation(walk, limit, drawn)
+    shown.run = Run(shown.story.title)
+    shown.run.add(walk, **more)
+    for walk, more in frames:
+        shown.run.add(walk, **more)
+    shown.run.describe_layers(layers(root))
+    return shown
 
 
 def draw(root: Any, limit: int | None = 400) -> Drawing:

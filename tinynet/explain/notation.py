@@ -41,8 +41,11 @@ def clip(text: str, longest: int) -> str:
 
 
 def atom(name: str) -> str:
-    """A name as it stands inside a formula: in brackets where it could be read as a formula itself."""
-    return f"({name})" if re.search(r"[\s+\-*/×−=<>(),^&|]", name) else name
+    """A name as it stands inside a formula: in brackets where it could be read as a formula itself.
+
+    The index of ``0.weight[3,5]`` is no reason for brackets.
+    """
+    return f"({name})" if re.search(r"[\s+\-*/×−=<>(),^&|]", re.sub(r"\[[\d,]+\]$", "", name)) else name
 
 
 def columns(text: str) -> int:

@@ -22,6 +22,15 @@ def figure(svg: str) -> str:
     return f'<figure style="overflow-x:auto" tabindex="0">\n{svg}\n</figure>'
 
 
+def framed(page: str, instead: str) -> str:
+    """A page inside another: in a frame whose script reaches nothing outside, and below it what stands in for it."""
+    return (
+        f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" style="width:100%;height:46rem;border:0" '
+        f'title="Backpropagation, step by step"></iframe>\n<details><summary>The same in words</summary>\n'
+        f"{instead}\n</details>"
+    )
+
+
 def fragment(story: Story, svg: str) -> str:
     """The picture, then the story as lists and a table."""
     forward = "".join(f"<li>{escape(line)}</li>\n" for line in story.forward)

@@ -112,6 +112,11 @@ class Symbol:
         """The formula in Python's own spelling, every digit kept."""
         return "".join(self._write(lambda x: repr(int(x)) if x.is_integer() else repr(x), lambda v: v.name))
 
+    def pieces(self) -> list[Part]:
+        """The formula in pieces, with × and − as it is read: text, numbers, and variables to be filled in."""
+        pieces: list[Part] = [_PRINTED.get(part, part) if isinstance(part, str) else part for part in self.parts]
+        return ["(", *pieces, ")"] if self.binding == COMPARE else pieces
+
     def printed(self, plugged: bool = False) -> str:
         """The formula as it is read, with × and −; with ``plugged`` the numbers stand in place of the names."""
         name: Callable[[Variable], Any] = (lambda v: v.value) if plugged else (lambda v: atom(v.name))

@@ -6,6 +6,7 @@ changed. Must not know how anything is worded, drawn or saved.
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class Node:
     parents: "tuple[Node, ...]"
     value: float
     gradient: float
+    label: str  # as it was given, before it was made a name
 
     @property
     def operation(self) -> str:
@@ -121,12 +123,13 @@ def read_graph(root: Any) -> list[Node]:
         ArgumentError: the tensor is on another backend, where there are no single numbers to show.
         ShapeError: the tensor has not exactly one element.
     """
-    values = backward_order(_as_value(root))
+    values = backward_order(as_value(root))
     values.reverse()
     nodes: dict[Value, Node] = {}
     for i, (value, (name, nameless)) in enumerate(zip(values, name_nodes(values))):
         parents = tuple([nodes[x] for x in value.parents])
-        nodes[value] = Node(i, name, nameless, value.primitive, parents, float(value.data), float(value.grad))
+        data, grad, label = float(value.data), float(value.grad), str(value.label)
+        nodes[value] = Node(i, name, nameless, value.primitive, parents, data, grad, label)
     return list(nodes.values())
 
 
@@ -140,7 +143,7 @@ def trace(root: Any) -> Trace:
     for node in nodes:
         node.gradient = 0.0
     nodes[-1].gradient = 1.0
-    steps = [step for node in reversed(nodes) if node.primitive for step in _hand_on(node, node.primitive)]
+    steps = [step for node in reversed(nodes) if node.primitive for step in hand_on(node)]
     return Trace(nodes, steps)
 
 
@@ -164,7 +167,8 @@ def checked_limit(limit: int | None) -> int | None:
     raise ArgumentError(f"limit= says how many to show at most; got {limit!r}. Give 1 or more, or None for all.")
 
 
-def _as_value(root: Any) -> Value:
+def as_value(root: Any) -> Value:
+    """The one number that a result is, a Value. Raises what ``read_graph`` does."""
     if isinstance(root, Value):
         return root
     backend = getattr(root, "backend", None)
@@ -186,11 +190,15 @@ def _as_value(root: Any) -> Value:
     return value
 
 
-def _hand_on(node: Node, primitive: Primitive) -> list[Step]:
-    """What a node's gradient gives to each of its parents: the engine's ``_backward``, written down."""
-    inputs, g, steps = [x.value for x in node.parents], node.gradient, []
+def hand_on(node: Node) -> Iterator[Step]:
+    """What a node's gradient gives to each of its parents: the engine's ``_backward``, written down.
+
+    All is computed from the gradient that the node holds at the first step; each step adds to its parent when asked for.
+    """
+    inputs, g, primitive = [x.value for x in node.parents], node.gradient, node.primitive
+    shares = []
     for i, parent in enumerate(node.parents):
-        rule = primitive.rule(i)
+        rule = primitive.rule(i) if primitive else None
         try:
             share = float(rule(g, node.value, *inputs)) if rule else 0.0
             local = float(rule(1.0, node.value, *inputs)) if rule else 0.0
@@ -199,7 +207,8 @@ def _hand_on(node: Node, primitive: Primitive) -> list[Step]:
                 f"{node.name} = {node.formula.printed(plugged=True)}: its slope there is not finite ({error}), with "
                 f"{parent.name} = {number(parent.value)}. Keep the input inside the function's domain."
             ) from None
+        shares.append((local, share))
+    for i, (parent, (local, share)) in enumerate(zip(node.parents, shares)):
         before = parent.gradient
         parent.gradient += share
-        steps.append(Step(node, parent, i, g, local, share, before, parent.gradient))
-    return steps
+        yield Step(node, parent, i, g, local, share, before, parent.gradient)

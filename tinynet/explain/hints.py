@@ -1,0 +1,54 @@
+"""The name of each rule of the formula sheet, and the hint that goes with it, for those who compute along.
+
+Separate because the page and the terminal must name a rule alike. A hint says what to do, not what comes out. Must not
+know graphs or numbers.
+"""
+
+from tinynet.explain.symbols import Symbol, Variable
+from tinynet.primitives import Primitive
+
+RULES: dict[str, tuple[str, str]] = {
+    "add": ("the sum rule", "A sum hands what arrives to each of its terms, unchanged."),
+    "sub": ("the sum rule", "A difference hands what arrives to its first term unchanged, to its second with the sign turned."),
+    "mul": ("the product rule", "Each factor gets what arrives times the other factor."),
+    "div": ("the quotient rule", "The upper number gets what arrives divided by the lower one; the lower one gets minus that, times the result."),
+    "neg": ("the sign rule", "A minus sign turns the sign of what arrives."),
+    "pow": ("the power rule", "The exponent comes down as a factor, and the power is one less: y · x^(y − 1)."),
+    "exp": ("the derivative of exp", "The exponential is its own derivative: multiply by the result."),
+    "log": ("the derivative of log", "The slope of the logarithm is 1 / x: divide by the input."),
+    "sqrt": ("the derivative of the square root", "Divide by twice the result."),
+    "sin": ("the derivative of sine", "Multiply by the cosine of the input."),
+    "cos": ("the derivative of cosine", "Multiply by minus the sine of the input."),
+    "abs": ("the derivative of |x|", "Multiply by the sign of the input."),
+    "erf": ("the derivative of erf", "Multiply by 2/√π · e^(−x²)."),
+    "tanh": ("the derivative of tanh", "Multiply by 1 − result²."),
+    "sigmoid": ("the derivative of the sigmoid", "Multiply by result · (1 − result)."),
+    "relu": ("the derivative of ReLU", "Where the result is above 0 everything passes; elsewhere nothing does."),
+    "leaky_relu": ("the derivative of the leaky ReLU", "Above 0 everything passes; below, the slope times what arrives."),
+    "softplus": ("the derivative of softplus", "Multiply by the sigmoid of the input."),
+    "maximum": ("the rule of the larger one", "The larger input gets everything, the other nothing; equals share."),
+    "minimum": ("the rule of the smaller one", "The smaller input gets everything, the other nothing; equals share."),
+    "clip": ("the rule of clipping", "Inside the bounds everything passes; outside nothing does."),
+    "where": ("the rule of a choice", "What was chosen gets everything, the other nothing."),
+}  # fmt: skip
+CHAIN = ("the chain rule", "Multiply what arrives by the local derivative.")
+
+
+def rule_of(primitive: Primitive | None) -> tuple[str, str]:
+    """The rule's name, and a hint."""
+    return RULES.get(primitive.name if primitive else "", CHAIN)
+
+
+def templates(primitive: Primitive, inputs: int) -> tuple[Symbol, list[Symbol | None]]:
+    """How an operation and its local derivatives are written, with the variables ``0``, ``1`` … for its inputs and
+    ``out`` for its result; None for a derivative that cannot be written out."""
+    xs = [Symbol(Variable(str(i), 0.0)) for i in range(inputs)]
+    out = Symbol(Variable("out", 0.0))
+    derivatives: list[Symbol | None] = []
+    for i in range(inputs):
+        rule = primitive.rule(i)
+        try:
+            derivatives.append(Symbol.of(rule(1.0, out, *xs)) if rule else Symbol(0.0))
+        except (TypeError, AttributeError):
+            derivatives.append(None)
+    return Symbol.apply(primitive, *xs), derivatives
