@@ -13,6 +13,7 @@ HOME = Path(tinynet.__file__).parent
 FLOORS = [  # top to bottom: a file may import from floors below its own, and from its own package
     {"__main__"},
     {"cli"},
+    {"play"},
     {"bench"},
     {"tasks"},
     {"reproduce"},

@@ -40,7 +40,9 @@ def test_every_format(loss, tmp_path):
     assert "<ol>" in page and page.count("<script") == page.count("</script>") == 2
     assert "d out/d a = d out/d v1 × d v1/d a = 0.00134095 × −3 = −0.00402285" in page
     assert "<td>−0.00402285</td>" in page
-    assert not any(request in page.replace("http://www.w3.org/2000/svg", "") for request in ("http://", "https://", "src=", "url("))
+    assert not any(
+        request in page.replace("http://www.w3.org/2000/svg", "") for request in ("http://", "https://", "src=", "url(")
+    )
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == []
 
 

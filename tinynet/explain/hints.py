@@ -9,9 +9,9 @@ from tinynet.primitives import Primitive
 
 RULES: dict[str, tuple[str, str]] = {
     "add": ("the sum rule", "A sum hands what arrives to each of its terms, unchanged."),
-    "sub": ("the sum rule", "A difference hands what arrives to its first term unchanged, to its second with the sign turned."),
+    "sub": ("the sum rule", "The first term gets what arrives, the second the same with its sign turned."),
     "mul": ("the product rule", "Each factor gets what arrives times the other factor."),
-    "div": ("the quotient rule", "The upper number gets what arrives divided by the lower one; the lower one gets minus that, times the result."),
+    "div": ("the quotient rule", "Divide what arrives by the divisor; the divisor gets minus that, times the result."),
     "neg": ("the sign rule", "A minus sign turns the sign of what arrives."),
     "pow": ("the power rule", "The exponent comes down as a factor, and the power is one less: y · x^(y − 1)."),
     "exp": ("the derivative of exp", "The exponential is its own derivative: multiply by the result."),
@@ -24,7 +24,7 @@ RULES: dict[str, tuple[str, str]] = {
     "tanh": ("the derivative of tanh", "Multiply by 1 − result²."),
     "sigmoid": ("the derivative of the sigmoid", "Multiply by result · (1 − result)."),
     "relu": ("the derivative of ReLU", "Where the result is above 0 everything passes; elsewhere nothing does."),
-    "leaky_relu": ("the derivative of the leaky ReLU", "Above 0 everything passes; below, the slope times what arrives."),
+    "leaky_relu": ("the derivative of the leaky ReLU", "Above 0 everything passes; below it, the slope times that."),
     "softplus": ("the derivative of softplus", "Multiply by the sigmoid of the input."),
     "maximum": ("the rule of the larger one", "The larger input gets everything, the other nothing; equals share."),
     "minimum": ("the rule of the smaller one", "The smaller input gets everything, the other nothing; equals share."),

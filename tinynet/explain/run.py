@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tinynet.errors import ArgumentError
 from tinynet.explain.groups import Group, group_nodes
 from tinynet.explain.hints import rule_of, templates
 from tinynet.explain.symbols import Symbol, Variable

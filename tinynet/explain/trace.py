@@ -193,7 +193,7 @@ def as_value(root: Any) -> Value:
 def hand_on(node: Node) -> Iterator[Step]:
     """What a node's gradient gives to each of its parents: the engine's ``_backward``, written down.
 
-    All is computed from the gradient that the node holds at the first step; each step adds to its parent when asked for.
+    All is computed from the gradient that the node holds at the first step; a step adds to its parent when asked for.
     """
     inputs, g, primitive = [x.value for x in node.parents], node.gradient, node.primitive
     shares = []

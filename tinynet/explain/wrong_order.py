@@ -1,4 +1,4 @@
-"""What goes wrong when gradients are handed on before the whole of them has arrived: the same graph, walked impatiently.
+"""What goes wrong when gradients are handed on before the whole has arrived: the same graph, walked impatiently.
 
 Each node hands its gradient on the moment anything arrives, depth first, as a naive recursion would. Where a result is
 used twice, what arrives later is never handed on. Must not know how it is shown.
