@@ -77,6 +77,11 @@ class MLP(_Part):
             Layer(before, after, nonlin=i != len(nouts) - 1)
             for i, (before, after) in enumerate(zip([nin, *nouts], nouts))
         ]
+        for i, layer in enumerate(self.layers):  # a drawing of the network says which weight is where
+            for j, neuron in enumerate(layer.neurons):
+                neuron.b.label = f"layers.{i}.b[{j}]"
+                for k, weight in enumerate(neuron.w):
+                    weight.label = f"layers.{i}.w[{j},{k}]"
 
     def __call__(self, x: Any) -> Any:
         """Through each layer in turn."""

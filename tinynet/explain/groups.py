@@ -44,9 +44,8 @@ def group_nodes(nodes: Sequence[Node]) -> tuple[list[Group], list[int]]:
     read = [PLACED.fullmatch(node.label) if not node.parents else None for node in nodes]
     if not any(found and found[2] not in INPUTS for found in read):
         return [], [-1] * len(nodes)
-    modules: dict[str, int] = {}
     inputs: dict[int, tuple[int, ...]] = {}
-    parameters: dict[int, Place] = {}
+    owners: dict[int, tuple[str, int]] = {}  # the module and the unit of each parameter
     for node, found in zip(nodes, read):
         if found is None:
             continue
@@ -54,8 +53,10 @@ def group_nodes(nodes: Sequence[Node]) -> tuple[list[Group], list[int]]:
         if found[1] is None and found[2] in INPUTS:
             inputs[node.id] = index
         else:
-            stage = 2 * modules.setdefault(found[1] or "", len(modules))
-            parameters[node.id] = (stage, index[0], -1)
+            owners[node.id] = (found[1] or "", index[0])
+    used = [owners[x.id][0] for node in nodes for x in node.parents if x.id in owners]
+    modules = {name: i for i, name in enumerate(dict.fromkeys([*used, *(name for name, _ in owners.values())]))}
+    parameters = {i: (2 * modules[name], unit, -1) for i, (name, unit) in owners.items()}
     last = 2 * len(modules) - 2
     examples = len({index[0] for index in inputs.values() if len(index) > 1})
     places = _placed(nodes, parameters, inputs if examples > 1 else {}, last)

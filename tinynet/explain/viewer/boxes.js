@@ -221,13 +221,13 @@ function weightImage(graph, item) {
   return { nodes: weights.sort((a, b) => place(a) - place(b)), side: image.shape[0] };
 }
 
-/** Numbers as the pixels of an image, for an <image>. */
-function picture(values, down, across, colour) {
+/** Numbers as the pixels of an image, for an <image>; `colour` is given each as a part of the largest. */
+function picture(values, down, across, colour, most = 0) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [across, down];
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(across, down);
-  const largest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-300);
+  const largest = most || values.reduce((found, x) => Math.max(found, Math.abs(x)), 1e-300);
   values.forEach((x, k) => pixels.data.set([...colour(x / largest), 255], 4 * k));
   context.putImageData(pixels, 0, 0);
   return canvas.toDataURL();

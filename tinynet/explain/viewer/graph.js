@@ -3,11 +3,9 @@
 const MARGIN = 22;
 
 class Picture {
-  /** Args: the <svg>; what to call when an item is opened, and when one is pointed at (null: no longer). */
-  constructor(element, open, point) {
-    this.element = element;
-    this.open = open;
-    this.point = point;
+  /** Args: the <svg>; what to call when an item is opened, picked, or pointed at (null: no longer). */
+  constructor(element, { open, point, pick }) {
+    Object.assign(this, { element, open, point, pick });
     this.scale = 1;
   }
 
@@ -53,7 +51,8 @@ class Picture {
         if (event.key === "Enter") { event.preventDefault(); this.open(item); }
       });
     } else {
-      group.addEventListener("click", () => { group.focus(); this.point(item, true); });
+      group.addEventListener("click", () => { group.focus(); this.pick(item); });
+      group.addEventListener("keydown", (event) => { if (event.key === "Enter") this.pick(item); });
     }
     return group;
   }

@@ -4,7 +4,7 @@ class Page {
   constructor(data) {
     this.state = { frame: 0, time: 0, path: [], mode: "watch", flat: null };
     this.predictions = new Predictions();
-    this.picture = new Picture(byId("graph"), (item) => this.open(item), (item, stay) => this.point(item, stay));
+    this.picture = new Picture(byId("graph"), { open: (item) => this.open(item), point: (item) => this.point(item), pick: (item) => this.pick(item) });
     this.playing = null;
     this.load(data);
     this.bind();
@@ -181,6 +181,12 @@ class Page {
     this.picture.focusOn(`n${node}`);
   }
 
+  /** An item was clicked; a live page offers to change it. */
+  pick(item) {
+    this.point(item, true);
+    this.onPick?.(item);
+  }
+
   point(item, stay = false) {
     if (item) byId("about").replaceChildren(...about({ graph: this.graph, frame: this.frame, now: this.now }, item));
     else if (!stay) byId("about").textContent = "Point at a number, or move to it with Tab, to see what it is.";
@@ -290,5 +296,3 @@ function modeButtons() {
 function byId(id) {
   return document.getElementById(id);
 }
-
-const page = new Page(JSON.parse(byId("trace").textContent));
