@@ -7,12 +7,17 @@ from typing import Any
 
 from tinynet.cli.expressions import Expression
 from tinynet.cli.parser import Parser, UsageError, number
+from tinynet.cli.stepping import step_through
 from tinynet.explain import explain
+from tinynet.explain.trace import Trace
+from tinynet.explain.words import LEAVES
 
 EXAMPLE = """\
   tinynet explain "(a*b + 10).tanh()" a=2 b=-3
   tinynet explain "c = a*b; d = c + 10; d.tanh()" a=2 b=-3 --save backprop.html
-  tinynet explain "max(0, 1 - y*(w*x + b))" y=1 w=0.5 x=2 b=-1"""
+  tinynet explain "max(0, 1 - y*(w*x + b))" y=1 w=0.5 x=2 b=-1
+  tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --step
+  tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --predict"""
 
 
 class _ExplainParser(Parser):
@@ -41,6 +46,16 @@ def parser() -> Parser:
         metavar="PATH",
         help="write it as .html, .svg, .dot, .mmd, .md or .txt as well; may be given several times",
     )
+    p.add_argument(
+        "--step",
+        action="store_true",
+        help="walk through it by keys: each value, then each gradient; through a pipe, by lines",
+    )
+    p.add_argument(
+        "--predict",
+        action="store_true",
+        help="the same, and work out each gradient that is handed on before it is shown",
+    )
     p.add_argument("--limit", type=number(int, 1), default=200, metavar="N", help="tell at most N steps (default: 200)")
     return p
 
@@ -52,7 +67,11 @@ def run(args: argparse.Namespace) -> int:
     for name in sorted(expression.given - expression.used):
         print(f"tinynet explain: note: {name} is given, and the expression does not use it.", file=sys.stderr)
     explanation = explain(result, limit=args.limit)
-    print(explanation)
+    if args.step or args.predict:
+        leaves = LEAVES + str(explanation).rpartition(f"\n{LEAVES}")[2]
+        step_through(Trace(explanation.nodes, explanation.steps), leaves, args.predict)
+    else:
+        print(explanation)
     for path in args.save:
         print(f"Saved {explanation.save(path)}.")
     return 0

@@ -14,7 +14,7 @@ class Picture {
     this.view = view;
     this.boxes = view.items.map((item) => makeBox(run, graph, view, item));
     const order = view.items.map((item) => item.nodes.reduce((most, node) => Math.max(most, graph.computedAt[node]), 0));
-    const places = layOut(this.boxes, view.edges, order);
+    const places = layOut(this.boxes, view.edges, order, view.numbers ? 72 : 44);
     this.width = places.width + 2 * MARGIN;
     this.height = places.height + 2 * MARGIN;
     const body = svg("g", { transform: `translate(${MARGIN} ${MARGIN})` });
@@ -101,7 +101,8 @@ class Picture {
   /** As large as fits into the place, but readable. */
   fit() {
     const frame = this.element.parentElement;
-    this.zoom(Math.max(0.62, Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height)));
+    const least = this.view.numbers ? 0.62 : 0.5;
+    this.zoom(Math.max(least, Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height)));
   }
 
   focusOn(key) {

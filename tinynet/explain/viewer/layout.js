@@ -1,11 +1,11 @@
 // Where things stand: a layered layout, left to right, after Sugiyama, Tagawa and Toda (1981), as tinynet's own pictures
 // have it (tinynet/explain/layout.py says more). Boxes have `width` and `height` and are given `x` and `y`, their centres.
 
-const ACROSS = 72, DOWN = 14, THREAD = 6, SWEEPS = 6, MOST_LONG = 6;
+const DOWN = 14, THREAD = 6, SWEEPS = 6, MOST_LONG = 6;
 
-/** Lay out boxes; `order` says which of two boxes comes first, edges against it do not count. Returns the routes of the
-    edges, as points, and the size of the whole. */
-function layOut(boxes, edges, order) {
+/** Lay out boxes. `order` says which of two boxes comes first: edges against it do not count; `across` is the gap between
+    columns. Returns the routes of the edges, as points, and the size of the whole. */
+function layOut(boxes, edges, order, across) {
   const real = boxes.length;
   const forward = edges.filter((edge) => order[edge.from] < order[edge.to]);
   assignLayers(boxes, forward, order);
@@ -22,7 +22,7 @@ function layOut(boxes, edges, order) {
   }
   const layers = ordered(all, real, above, below);
   placeDown(all, layers, above, below);
-  const columns = placeAcross(all, layers);
+  const columns = placeAcross(all, layers, across);
   const top = Math.min(0, ...all.map((box) => box.y - box.height / 2));
   all.forEach((box) => { box.y -= top; });
   return {
@@ -124,13 +124,13 @@ function settle(boxes, layer, wanted, weights) {
   layer.forEach((i, k) => { boxes[i].y = heights[k] + offsets[k]; });
 }
 
-function placeAcross(boxes, layers) {
+function placeAcross(boxes, layers, across) {
   let left = 0;
   return layers.map((layer) => {
     const right = left + Math.max(0, ...layer.map((i) => boxes[i].width));
     layer.forEach((i) => { boxes[i].x = (left + right) / 2; });
     const column = [left, right];
-    left = right + ACROSS;
+    left = right + across;
     return column;
   });
 }

@@ -6,7 +6,7 @@
 const MOST_NODES = 100; // numbers in one sight
 const MOST_GROUPS = 64; // units in one sight
 const MOST_PARTS = 24;
-const FLAT = 120; // a graph of at most so many numbers is shown as numbers at first
+const FLAT = 60; // a graph of at most so many numbers is shown as numbers at first
 const MOST_GHOSTS = 40;
 
 /** The items of a graph as a tree: as numbers alone, or by the groups of the network. */
@@ -96,7 +96,7 @@ function sight(graph, way) {
       if (!inside.has(user)) join(to, ghost(user, false), link);
     }
   }
-  return { items, edges: [...edges.values()], here, inside };
+  return { items, edges: [...edges.values()], here, inside, numbers };
 }
 
 /** The item beside the way down that holds a node which is not inside. */
