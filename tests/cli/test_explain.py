@@ -1,11 +1,15 @@
 """``tinynet explain``: the numbers, the names, and everything that must not be let in."""
 
+import json
 import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import tinynet as tn
+from tinynet import data, nn
 from tinynet.cli.expressions import Expression
 from tinynet.cli.parser import UsageError
 from tinynet.errors import DomainError
@@ -232,3 +236,74 @@ def test_wrong_usage_exits_with_2(tinynet, words, told):
 
 def test_a_name_without_a_format_exits_with_1(tinynet):
     assert tinynet(["explain", "a*a", "a=1", "--save", "out.docx"]).code == 1
+
+
+# --- a network --------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_is_explained_as_parity_has_it(tinynet, tmp_path):
+    """The loss and every gradient are those of the array rules on NumPy, for the same weights and example."""
+    told = tinynet("explain --model 2-3-1 --example 5 --limit 3 --save run.json")
+    assert told.code == 0, told
+    run = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    graph, frame = run["graphs"][0], run["frames"][0]
+    values, gradients = (dict(zip(graph["names"], frame[what])) for what in ("values", "gradients"))
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1)).to("numpy", dtype="float64")
+    with tn.no_grad():
+        for name, parameter in model.named_parameters():
+            indices = np.ndindex(parameter.shape)
+            parameter.load_(
+                np.array([values[f"{name}[{','.join(map(str, i))}]"] for i in indices]).reshape(parameter.shape)
+            )
+    train, _ = data.load("xor")
+    x, y = train.x[5:6].astype(np.float64), train.y[5:6].reshape(1, 1).astype(np.float64)
+    loss = nn.BCEWithLogitsLoss("batchmean")(model(x), y)
+    loss.backward()
+    assert values["loss"] == pytest.approx(loss.item(), rel=1e-12)
+    for name, parameter in model.named_parameters():
+        for i, g in np.ndenumerate(parameter.grad.numpy()):
+            assert gradients[f"{name}[{','.join(map(str, i))}]"] == pytest.approx(g, rel=1e-9, abs=1e-15)
+    assert run["title"] == "2-3-1 on example 5 of xor"
+
+
+def test_training_steps_are_frames(tinynet, tmp_path):
+    told = tinynet("explain --model 2-3-1 --train-steps 4 --lr 1 --examples 8 --save r.json")
+    assert told.code == 0, told
+    run = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    losses = [frame["values"][-1] for frame in run["frames"]]
+    assert len(losses) == 5 and len(run["graphs"]) == 1
+    assert losses == sorted(losses, reverse=True) and losses[0] > losses[-1]
+    weight = run["graphs"][0]["names"].index("0.weight[0,0]")
+    before, after = run["frames"][:2]
+    assert after["values"][weight] == pytest.approx(before["values"][weight] - before["gradients"][weight], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ([], "what is to be explained?"),
+        (["a*b", "a=1", "b=2", "--model", "2-1"], "one thing to explain at a time"),
+        (["a*b", "a=1", "b=2", "--lr", "1"], "--lr is for a network"),
+        (["--model", "5-1"], "which data"),
+        (["--model", "784-3"], "784 inputs and 10 classes"),
+        (["--model", "2-1", "--example", "100000"], "examples, from 0"),
+        (["--model", "2-1", "--activation", "tahn"], "Did you mean tanh?"),
+        (["--model", "2-1", "--dataset", "moon"], "Did you mean moons?"),
+        (["--model", "two"], "there is no such file"),
+        (["--model", "2"], "or a file that `tinynet train` saved"),
+    ],
+)
+def test_what_cannot_be_explained(tinynet, words, says):
+    told = tinynet(["explain", *words])
+    assert told.code in (1, 2) and says in told.err, told
+
+
+def test_open_saves_a_page_and_says_where(tinynet, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    told = tinynet("explain a*b a=2 b=3 --open")
+    assert told.code == 0 and opened and f"Opened {opened[0]}" in told.out
+    assert "<!DOCTYPE html>" in Path(opened[0].removeprefix("file://")).read_text("utf-8")
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    told = tinynet("explain a*b a=2 b=3 --open --save mine.html")
+    assert "No browser was found here" in told.out and (tmp_path / "mine.html").as_uri() in told.out

@@ -1,51 +1,49 @@
-"""``tinynet explain``: backpropagation through an expression, every step in words and numbers."""
+"""``tinynet explain``: backpropagation through an expression or a network, every step in words and numbers."""
 
 import argparse
-import re
 import sys
-from typing import Any
+import tempfile
+import webbrowser
+from pathlib import Path
 
-from tinynet.cli.expressions import Expression
+from tinynet.cli.expressions import Expression, ExpressionParser, read_variables
 from tinynet.cli.parser import Parser, UsageError, number
 from tinynet.cli.stepping import step_through
-from tinynet.explain import explain
-from tinynet.explain.trace import Trace
+from tinynet.explain import Explanation, explain
 from tinynet.explain.words import LEAVES
 
 EXAMPLE = """\
   tinynet explain "(a*b + 10).tanh()" a=2 b=-3
   tinynet explain "c = a*b; d = c + 10; d.tanh()" a=2 b=-3 --save backprop.html
   tinynet explain "max(0, 1 - y*(w*x + b))" y=1 w=0.5 x=2 b=-1
+  tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --open
   tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --step
-  tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --predict"""
-
-
-class _ExplainParser(Parser):
-    """An expression may begin with a minus sign, which argparse would take for an option."""
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        return super().parse_args([f" {w}" if re.match(r"-(?!-|h$)", w) else w for w in args or []], namespace)
+  tinynet explain "(a*b + 10).tanh()" a=2 b=-3 --predict
+  tinynet explain --model 2-3-1 --train-steps 20 --open
+  tinynet explain --model 784-16-16-10 --example 3 --open"""
 
 
 def parser() -> Parser:
     """The options."""
-    p = _ExplainParser(
+    p = ExpressionParser(
         "explain",
-        "EXPRESSION [NAME=NUMBER ...] [options]",
-        "Show backpropagation through an expression: what each step computes, and how the gradient comes back.\n"
+        "EXPRESSION [NAME=NUMBER ...] | --model SIZES|FILE [options]",
+        "Show backpropagation through an expression or a network: what each step computes, and how the gradient\n"
+        "comes back.\n"
         "There are + - * / **, tanh sigmoid relu leaky_relu softplus exp log sqrt sin cos erf abs, max and min of\n"
         "two, and steps with names of their own: c = a*b; c + 10.",
         EXAMPLE,
     )
-    p.add_argument("expression", metavar="EXPRESSION", help="in quotes; steps are separated by ;")
+    p.add_argument("expression", nargs="?", metavar="EXPRESSION", help="in quotes; steps are separated by ;")
     p.add_argument("variables", nargs="*", metavar="NAME=NUMBER", help="what its names stand for")
     p.add_argument(
         "--save",
         action="append",
         default=[],
         metavar="PATH",
-        help="write it as .html, .svg, .dot, .mmd, .md or .txt as well; may be given several times",
+        help="write it as well: .html to walk through, .svg, .md, .txt, .dot, .mmd, .json, .py (as code), .tex",
     )
+    p.add_argument("--open", action="store_true", help="show the page on which to walk through it in a browser")
     p.add_argument(
         "--step",
         action="store_true",
@@ -56,42 +54,58 @@ def parser() -> Parser:
         action="store_true",
         help="the same, and work out each gradient that is handed on before it is shown",
     )
+    net = p.add_argument_group("a network")
+    net.add_argument("--model", metavar="SIZES|FILE", help="784-16-16-10, or a file that `tinynet train` saved")
+    net.add_argument("--dataset", metavar="NAME", help="whose training examples it looks at (default: one that fits)")
+    net.add_argument("--example", type=number(int), metavar="K", help="which one (default: 0)")
+    net.add_argument("--examples", type=number(int, 1), metavar="N", help="how many, from there (default: 1)")
+    net.add_argument("--train-steps", type=number(int), metavar="N", help="N training steps, as frames (default: 0)")
+    net.add_argument("--lr", type=number(float), metavar="RATE", help="of those steps (default: 0.5)")
+    net.add_argument("--activation", metavar="NAME", help="sigmoid, tanh, relu … (default: sigmoid)")
+    net.add_argument("--seed", type=number(int), metavar="N", help="of the initial weights (default: 0)")
     p.add_argument("--limit", type=number(int, 1), default=200, metavar="N", help="tell at most N steps (default: 200)")
     return p
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compute, explain, save."""
-    expression = Expression(args.expression, _variables(args.variables))
-    result = expression.value()
-    for name in sorted(expression.given - expression.used):
-        print(f"tinynet explain: note: {name} is given, and the expression does not use it.", file=sys.stderr)
-    explanation = explain(result, limit=args.limit)
+    """Compute, explain, save, open."""
+    if args.expression is None and args.model is None:
+        raise UsageError('what is to be explained? An expression, "a*b + 10" a=2 b=-3, or --model 784-16-16-10.')
+    explanation = _expression(args) if args.model is None else _network(args)
     if args.step or args.predict:
         leaves = LEAVES + str(explanation).rpartition(f"\n{LEAVES}")[2]
-        step_through(Trace(explanation.nodes, explanation.steps), leaves, args.predict)
-    else:
+        step_through(explanation.walk, leaves, args.predict)
+    elif not args.open:
         print(explanation)
-    for path in args.save:
-        print(f"Saved {explanation.save(path)}.")
+    saved = [explanation.save(path) for path in args.save]
+    for path in saved:
+        print(f"Saved {path}.")
+    if args.open:
+        pages = [path for path in saved if path.suffix.lower() == ".html"]
+        _open(pages[0] if pages else explanation.save(Path(tempfile.mkdtemp(prefix="tinynet-")) / "backprop.html"))
     return 0
 
 
-def _variables(words: list[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for word in words:
-        name, equals, text = (part.strip() for part in word.partition("="))
-        if not equals or not name.isidentifier():
-            raise UsageError(
-                f"after the expression come numbers for its names, such as a=2; got {word!r}. Is the expression in "
-                "quotes?"
-            )
-        if name in found:
-            raise UsageError(f"{name} is given twice. Give it once.")
-        try:
-            found[name] = float(text)
-        except ValueError:
-            raise UsageError(f"{name}= takes a number, such as {name}=2; got {text!r}.") from None
-        if abs(found[name]) == float("inf") or found[name] != found[name]:
-            raise UsageError(f"{name}= takes a finite number; got {text!r}.")
-    return found
+def _expression(args: argparse.Namespace) -> Explanation:
+    for option in ("dataset", "example", "examples", "train_steps", "activation", "lr", "seed"):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option.replace('_', '-')} is for a network: give --model too, or leave it out.")
+    expression = Expression(args.expression, read_variables(args.variables))
+    result = expression.value()
+    for name in sorted(expression.given - expression.used):
+        print(f"tinynet explain: note: {name} is given, and the expression does not use it.", file=sys.stderr)
+    return explain(result, limit=args.limit)
+
+
+def _network(args: argparse.Namespace) -> Explanation:
+    if args.expression is not None:
+        raise UsageError(f"there is one thing to explain at a time; got {args.expression!r:.40} and --model.")
+    from tinynet.cli.explained_model import explained_model  # NumPy and the data sets, which an expression does without
+
+    return explained_model(args)
+
+
+def _open(page: Path) -> None:
+    """Show a page in a browser; where there is none, say where it lies."""
+    shown = webbrowser.open(page.resolve().as_uri())
+    print(f"{'Opened' if shown else 'No browser was found here. Open'} {page.resolve().as_uri()}")

@@ -6,12 +6,13 @@ that is typed can reach Python. Errors show the place. Must not know how a resul
 
 import ast
 import math
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinynet import primitives as p
-from tinynet.cli.parser import UsageError
+from tinynet.cli.parser import Parser, UsageError
 from tinynet.errors import DomainError, did_you_mean
 from tinynet.value import Value
 
@@ -34,6 +35,35 @@ WORDS = {  # what people write, and what it is called here
     ast.Mod: "a remainder has no slope; there are + - * / and **",
     ast.MatMult: "there are single numbers here; write *",
 }
+
+
+class ExpressionParser(Parser):
+    """An expression may begin with a minus sign, which argparse would take for an option."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As every command has it."""
+        return super().parse_args([f" {w}" if re.match(r"-(?!-|h$)", w) else w for w in args or []], namespace)
+
+
+def read_variables(words: Sequence[str]) -> dict[str, float]:
+    """``a=2 b=-3`` as numbers by name. Raises ``UsageError`` where a word is none."""
+    found: dict[str, float] = {}
+    for word in words:
+        name, equals, text = (part.strip() for part in word.partition("="))
+        if not equals or not name.isidentifier():
+            raise UsageError(
+                f"after the expression come numbers for its names, such as a=2; got {word!r}. Is the expression in "
+                "quotes?"
+            )
+        if name in found:
+            raise UsageError(f"{name} is given twice. Give it once.")
+        try:
+            found[name] = float(text)
+        except ValueError:
+            raise UsageError(f"{name}= takes a number, such as {name}=2; got {text!r}.") from None
+        if abs(found[name]) == float("inf") or found[name] != found[name]:
+            raise UsageError(f"{name}= takes a finite number; got {text!r}.")
+    return found
 
 
 class Expression:
