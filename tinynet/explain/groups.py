@@ -8,7 +8,7 @@ Must not know models, gradients or formats.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
+from math import isqrt, prod
 
 from tinynet.explain.trace import Node
 
@@ -26,7 +26,7 @@ class Group:
     Attributes:
         kind: ``input``, ``layer``, ``unit``, ``example``, ``between`` or ``loss``.
         parent: the index of the group that this one is a part of, -1 at the top.
-        shape: of an input, where it is an array: (pixels down, pixels across), or (features,).
+        shape: of an input: (pixels down, pixels across) where it is an image, else (how many numbers,).
     """
 
     name: str
@@ -95,8 +95,8 @@ def _placed(
 
 
 def _adopt(nodes: Sequence[Node], places: dict[int, Place], inputs: dict[int, tuple[int, ...]]) -> None:
-    """A number that comes from nowhere belongs to where it is first used."""
-    for node in nodes:
+    """What comes from constants alone belongs to where it is last used."""
+    for node in reversed(nodes):
         for parent in node.parents:
             if parent.id not in places and parent.id not in inputs and node.id in places:
                 places[parent.id] = places[node.id]
@@ -155,4 +155,6 @@ def _shape(indices: list[tuple[int, ...]]) -> tuple[int, ...]:
     side = isqrt(one[0])
     if len(one) == 1 and side * side == one[0] and side >= SMALLEST_IMAGE:
         return (side, side)
-    return tuple(one) if len(one) <= 2 else ()
+    if len(one) == 2 and min(one) >= SMALLEST_IMAGE:
+        return (one[0], one[1])
+    return (prod(one),)

@@ -104,8 +104,8 @@ def _stem(node: Node, taken: set[str]) -> str:
         text = "_".join("".join(c if _allowed(c) else " " for c in text).split())
     if node.nameless:
         return text
-    if text[:1].isdecimal() or text.startswith("__"):
-        text = f"x_{text.lstrip('_')}"
+    if text[:1].isdecimal():
+        text = f"x_{text}"
     if not text.isidentifier() or unicodedata.normalize("NFKC", text) != text:
         text = "v" if node.parents else "x"
     return f"{text}_" if text in taken else text

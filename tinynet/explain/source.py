@@ -53,7 +53,7 @@ def to_source(walk: Trace) -> str:
     <BLANKLINE>
     # backward
     d_out = 1.0  # d out/d out = 1
-    d_a = d_b = 0.0
+    d_b = d_a = 0.0
     d_a += d_out * b  # d out/d a = b = -3
     d_b += d_out * a  # d out/d b = a = 2
     <BLANKLINE>

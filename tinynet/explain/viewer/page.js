@@ -111,8 +111,10 @@ class Page {
     byId("scrub").setAttribute("aria-valuetext", byId("counter").textContent);
     for (const id of ["first", "back"]) byId(id).disabled = this.at === 0;
     for (const id of ["next", "last"]) byId(id).disabled = this.at === last && !this.asking;
-    byId("play").textContent = this.playing ? "Pause" : "Play";
-    byId("play").setAttribute("aria-pressed", Boolean(this.playing));
+    for (const [id, what, name] of [["play", "steps", "Play"], ["train", "frames", "Play training"]]) {
+      byId(id).textContent = this.playing === what ? "Pause" : name;
+      byId(id).setAttribute("aria-pressed", this.playing === what);
+    }
     modeButtons().forEach((button) => button.setAttribute("aria-pressed", button.dataset.mode === this.state.mode));
   }
 
@@ -192,20 +194,35 @@ class Page {
     else if (!stay) byId("about").textContent = "Point at a number, or move to it with Tab, to see what it is.";
   }
 
+  /** Go through the steps of this frame by itself. */
   play() {
-    if (this.playing) { this.pause(); return; }
-    if (this.at === this.moments.length - 1) this.goMoment(0);
+    if (this.playing !== "steps" && this.at === this.moments.length - 1) this.goMoment(0);
+    this.keepGoing("steps", () => !this.asking && this.at < this.moments.length - 1, () => this.forward());
+  }
+
+  /** Go through the training steps by itself, at the moment in sight. */
+  train() {
+    const last = this.run.frames.length - 1;
+    if (this.playing !== "frames" && this.state.frame === last) this.goFrame(0);
+    this.keepGoing("frames", () => this.state.frame < last, () => this.goFrame(this.state.frame + 1));
+  }
+
+  keepGoing(what, canGo, go) {
+    const before = this.playing;
+    this.pause();
+    if (before === what) return;
+    this.playing = what;
     const tick = () => {
-      if (this.asking || this.at === this.moments.length - 1) { this.pause(); return; }
-      this.forward();
-      this.playing = setTimeout(tick, Number(byId("pace").value));
+      if (!canGo()) { this.pause(); return; }
+      go();
+      this.timer = setTimeout(tick, Number(byId("pace").value));
     };
-    this.playing = setTimeout(tick, 50);
+    this.timer = setTimeout(tick, 50);
     this.drawControls();
   }
 
   pause() {
-    clearTimeout(this.playing);
+    clearTimeout(this.timer);
     this.playing = null;
     this.drawControls();
   }
@@ -246,6 +263,7 @@ class Page {
     on("first", "click", () => this.goMoment(0));
     on("back", "click", () => this.back());
     on("play", "click", () => this.play());
+    on("train", "click", () => this.train());
     on("next", "click", () => this.forward());
     on("last", "click", () => this.goMoment(this.moments.length - 1));
     on("scrub", "input", () => this.goMoment(Number(byId("scrub").value)));

@@ -164,7 +164,7 @@ function about(page, item) {
 
 /** What an item is called in a sentence. */
 function titleOf(item) {
-  return item.kind === "layer" ? item.description || `layer ${item.name}` : item.name;
+  return item.kind === "layer" ? item.description || (item.name.startsWith("layer") ? item.name : `layer ${item.name}`) : item.name;
 }
 
 /** A unit that looks at an image: what it looks for, what it sees, and what training wants of its weights. */
