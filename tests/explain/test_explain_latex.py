@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import reduce
 
 import pytest
 import support  # noqa: F401 - registers how random tests are drawn
@@ -53,6 +54,7 @@ LOCAL = r"\frac{\partial \mathrm{out}}{\partial \mathrm{out}} \cdot "
         (lambda: X / Y, r"\frac{x}{y} = \frac{2}{-3}", r"\frac{1}{y}"),
         (lambda: X**3, r"x^{3} = 2^{3}", r"(3 \cdot x^{2})"),
         (lambda: Y**2, r"y^{2} = (-3)^{2}", r"(2 \cdot y)"),
+        (lambda: leaf(1.5e20, "x") ** 1, r"x^{1} = (1.5 \times 10^{20})^{1}", "x^{0}"),
         (lambda: X**-0.5, r"x^{-0.5} = 2^{-0.5}", r"(-0.5 \cdot x^{-1.5})"),
         (lambda: X - Y, r"x - y = 2 - (-3)", "1"),
         (lambda: Y - X, r"y - x = -3 - 2", "1"),
@@ -255,7 +257,7 @@ def check(text, names, expected):
 
 CHAINS = """
 (a + b) * c; a - (b - c); a - b - c; a / (b * c); (a / b) / c; a / (b / c); a ** (b + c); (a ** b) ** 2; (a * c) ** 2
-(-a) ** 2; -(a ** 2); -(a + b); -(a * b); a - (-b); a * (-b); a ** -b; (a / c) ** 2; a * (b > c); a * (c > b)
+(-a) ** 2; -(a ** 2); -(a + b); -(a * b); a - (-b); a * (-b); a ** -b; (a / c) ** 2; a * (b > c); a * (c > b); -(-a)
 p.tanh(a) ** 2 - p.where(a > b, c, 1); p.where(c, b, a) * 2; (1 + p.sign(a - b)) / 2 * c; p.exp(a / c) * p.sqrt(a) ** 3
 2 ** a ** c; a + b * c - a * -2; (a - b) / (a + b); 1e-20 * a ** 1e-5 * b; (1e20 + a) ** 2; a + -(b * c); p.abs(b) ** a
 """
@@ -273,10 +275,16 @@ def test_brackets_stand_where_latex_needs_them(written):
     for side in (named.removeprefix(LOCAL), plugged):
         value = eval(as_python(side), FUNCTIONS | {"math": math}, {"a": 2.0, "b": -3.0, "c": 0.5})
         assert value == pytest.approx(walk.steps[0].local, rel=1e-4), side
-    assert not re.search(r"[-+] -|\\cdot -", row)  # no sign follows a sign
+    assert not re.search(r"[-+] ?-|\\cdot -", row)  # no sign follows a sign
 
 
 # --- what is left out, what cannot be said ----------------------------------------------------------------------------
+
+DEEP = [  # more brackets than Python reads, more terms than it or we can stack
+    lambda x: reduce(lambda y, _: x - y, range(500), x),
+    lambda x: reduce(lambda y, _: y + x, range(4_000), x),
+    lambda x: reduce(lambda y, _: y + x, range(1_500), x),
+]
 
 
 def test_the_limit_says_what_was_left_out():
@@ -285,12 +293,19 @@ def test_the_limit_says_what_was_left_out():
         x = (x * x).sin()
     text = to_latex(trace(x))
     assert text.count(r"\mathrel") == 200
+    assert r"\mathrm{out} &= \sin(" in text
     assert r"&\text{\ldots{} 401 earlier values left out; limit= shows more}" in text
     assert r"&\text{\ldots{} 700 further steps left out; limit= shows more}" in text
     assert to_latex(trace(x), limit=None).count(r"\mathrel") == 900
     assert to_latex(trace(x), limit=1).count(r"\mathrel") == 1
     with pytest.raises(ArgumentError, match="limit="):
         to_latex(trace(x), limit=0)
+
+
+@pytest.mark.parametrize("rule", DEEP)
+def test_a_formula_beyond_the_parser_is_a_number(rule):
+    text = to_latex(trace(Value.apply(Primitive("deep", lambda x: x, lambda g, out, x: rule(x)), leaf())))
+    assert rf"&\mathrel{{+}}= {LOCAL}{rule(2.0):g} = " in text
 
 
 def test_what_has_no_formula_is_a_number():
