@@ -458,6 +458,12 @@ def test_overflow_is_infinite_as_in_arrays(function, numbers):
     assert function(*[Value(x) for x in numbers]).data == expected
 
 
+@pytest.mark.tiny
+def test_what_is_no_number_stays_none():
+    for function in (Value.exp, Value.tanh, Value.sigmoid, lambda x: x * 2, lambda x: x + 1):
+        assert math.isnan(function(Value(math.nan)).data)
+
+
 def test_value_needs_the_standard_library_alone():
     program = (
         "import sys; from tinynet.value import Value; a = Value(2.0); (a * a).tanh().backward(); "

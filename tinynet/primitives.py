@@ -97,7 +97,7 @@ def _sigmoid(x: float) -> float:
 
 def _exp(x: float) -> float:
     """e^x, infinite where a float ends (x > 709.78), as arrays have it."""
-    return math.exp(x) if x < 709.782712893384 else math.inf
+    return math.inf if x >= 709.782712893384 else math.exp(x)
 
 
 def _pow(x: float, y: float) -> float:

@@ -97,12 +97,14 @@ class Explanation(Drawing):
         steps: every step of the chain rule in the order in which the engine takes them.
         story: the sentences, of as many steps as were asked for.
         walk: nodes and steps together; of the first training step, where there are several.
+        told: of how many steps, None for all.
         limit: how many values are drawn at most, None for all.
     """
 
     def __init__(self, walk: Trace, limit: int | None, drawn: int | None) -> None:
         super().__init__(walk.nodes, drawn)
         self.walk = walk
+        self.told = limit
         self.steps: list[Step] = walk.steps
         self.story = tell(walk, checked_limit(limit))
 
@@ -138,8 +140,8 @@ class Explanation(Drawing):
         return to_source(self.walk)
 
     def latex(self) -> str:
-        """Forward and backward as LaTeX, for a page that uses amsmath."""
-        return to_latex(self.walk)
+        """Forward and backward as LaTeX, for a page that uses amsmath; a long one needs ``\\allowdisplaybreaks``."""
+        return to_latex(self.walk, self.told)
 
     def json(self) -> str:
         """The run as JSON, in the form that ``docs/trace.md`` describes."""

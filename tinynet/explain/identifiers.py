@@ -93,7 +93,7 @@ def spelled(formula: Symbol | None) -> str | None:
     """The formula in Python, every digit kept; None where it holds a word that Python cannot read as a name."""
     if formula is None or not all(_readable(part) for part in formula.parts if isinstance(part, str)):
         return None
-    return "".join(formula._write(_digits, lambda variable: variable.name))
+    return "".join(formula.write(_digits, lambda variable: variable.name))
 
 
 def _stem(node: Node, taken: set[str]) -> str:

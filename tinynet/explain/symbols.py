@@ -110,7 +110,7 @@ class Symbol:
 
     def __str__(self) -> str:
         """The formula in Python's own spelling, every digit kept."""
-        return "".join(self._write(lambda x: repr(int(x)) if x.is_integer() else repr(x), lambda v: v.name))
+        return "".join(self.write(lambda x: repr(int(x)) if x.is_integer() else repr(x), lambda v: v.name))
 
     def pieces(self) -> list[Part]:
         """The formula in pieces, with × and − as it is read: text, numbers, and variables to be filled in."""
@@ -120,12 +120,19 @@ class Symbol:
     def printed(self, plugged: bool = False) -> str:
         """The formula as it is read, with × and −; with ``plugged`` the numbers stand in place of the names."""
         name: Callable[[Variable], Any] = (lambda v: v.value) if plugged else (lambda v: atom(v.name))
-        text = "".join(self._write(number, name, _PRINTED))
+        text = "".join(self.write(number, name, _PRINTED))
         return f"({text})" if self.binding == COMPARE else text
 
-    def _write(
+    def write(
         self, digits: Callable[[float], str], name: Callable[[Variable], Any], signs: dict[str, str] | None = None
     ) -> Iterator[str]:
+        """The pieces as text.
+
+        Args:
+            digits: how a number is written.
+            name: what stands for a variable, text or a number.
+            signs: other signs than Python's.
+        """
         for i, part in enumerate(self.parts):
             shown = name(part) if isinstance(part, Variable) else part
             if isinstance(shown, float):
