@@ -37,7 +37,7 @@ def test_every_format(loss, tmp_path):
             assert path.read_text(encoding="utf-8").startswith(begin)
     assert explained.save(tmp_path / "a.txt").read_text(encoding="utf-8") == str(explained) + "\n"
     page = explained.save(tmp_path / "a.html").read_text(encoding="utf-8")
-    assert "<ol>" in page and page.count("<script") == page.count("</script>") == 2
+    assert "<ol>" in page and page.count("<script") == page.count("</script>") == 3
     assert "d out/d a = d out/d v1 × d v1/d a = 0.00134095 × −3 = −0.00402285" in page
     assert "<td>−0.00402285</td>" in page
     assert not any(

@@ -48,7 +48,7 @@ def test_hostile_labels(label, tmp_path):
             text = shown.save(tmp_path / f"it.{ending}").read_text(encoding="utf-8")
             assert max(map(len, re.findall("x+", text)), default=0) <= 40
             if ending in ("svg", "html", "mmd"):
-                own = 2 if ending == "html" and isinstance(shown, Explanation) else 0  # the page's data and its script
+                own = 3 if ending == "html" and isinstance(shown, Explanation) else 0  # its data, its state, its script
                 assert text.lower().count("<script") == own
         StrictPage(shown.html())
 
