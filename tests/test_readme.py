@@ -17,7 +17,7 @@ def test_it_runs(tmp_path, monkeypatch, capsys):
     exec(compile("\n".join(blocks()), "README.md", "exec"), {"__name__": "__main__"})
     shown = capsys.readouterr().out
     assert "agree: worst" in shown and "13,002 parameters" in shown and "np.subtract(parameters" in shown
-    for name in ("backprop.html", "graph.svg", "curves.png", "m.safetensors", "maps.png"):
+    for name in ("backprop.html", "network.html", "graph.svg", "curves.png", "m.safetensors", "maps.png"):
         assert (tmp_path / name).stat().st_size > 500
 
 
