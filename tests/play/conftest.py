@@ -9,7 +9,7 @@ import pytest
 
 from tinynet.cli.play import read
 from tinynet.play import server as server_module
-from tinynet.play.expression import Played
+from tinynet.play.expression import ExpressionSession
 from tinynet.play.server import Server
 
 
@@ -61,7 +61,7 @@ class Talker:
 
 @pytest.fixture
 def expression():
-    return Played("(a*b + 10).tanh()", {"a": 2.0, "b": -3.0}, read)
+    return ExpressionSession("(a*b + 10).tanh()", {"a": 2.0, "b": -3.0}, read)
 
 
 @pytest.fixture

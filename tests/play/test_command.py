@@ -17,8 +17,8 @@ import pytest
 from tinynet.cli import main
 from tinynet.cli.play import _session, parser, read, trained
 from tinynet.data import digits
+from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError, DataError
-from tinynet.play.drawing import centred
 from tinynet.play.points_file import read_points
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]+)")
@@ -236,7 +236,7 @@ def test_the_network_for_digits_learns_them():
     train, test = digits()
     model, accuracy = trained(train, test, seed=0)
     assert accuracy > 0.88
-    drawn = np.array([centred(x.reshape(28, 28)).ravel() for x in test.x[:200]])
+    drawn = np.array([centred(x.reshape(28, 28), 28).ravel() for x in test.x[:200]])
     right = model.predict(drawn).numpy().argmax(1) == test.y[:200]
     assert right.mean() > 0.88  # half a pixel to the side costs it six digits in a hundred
     assert sum(p.size for p in model.parameters()) == 13_002

@@ -1,16 +1,14 @@
-"""A drawn digit, beside its network written out in NumPy; and the drawing made like those of MNIST."""
+"""A drawn digit, beside its network written out in NumPy."""
 
 import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tinynet import data, nn
-from tinynet.data import Dataset
+from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError
-from tinynet.play.digits import Digits
-from tinynet.play.drawing import centred, resampling
+from tinynet.play.digits import DigitsSession
 
 CLOSE = {"rel": 1e-9, "abs": 1e-12}  # sums of 784 products in float64, in another order
 
@@ -27,7 +25,7 @@ def session(examples):
     model.load_state_dict(
         {name: rng.normal(size=p.shape) / 4 for name, p in model.named_parameters()}
     )  # fmt: skip
-    return Digits(model, nn.CrossEntropyLoss(), tuple("0123456789"), examples)
+    return DigitsSession(model, nn.CrossEntropyLoss(), tuple("0123456789"), examples)
 
 
 def layers_of(session, image):
@@ -87,7 +85,7 @@ def test_a_drawing_is_seen_centred_unless_it_is_asked_not_to_be(session):
     session.act({"act": "image", "pixels": drawing.ravel().tolist()})
     state = holds(session)
     assert state["image"] == drawing.ravel().tolist()
-    assert state["seen"] == centred(drawing).ravel().tolist() != state["image"]
+    assert state["seen"] == centred(drawing, 28).ravel().tolist() != state["image"]
     session.act({"act": "image", "pixels": drawing.ravel().tolist(), "centre": False})
     state = holds(session)
     assert state["seen"] == state["image"] == drawing.ravel().tolist()
@@ -149,72 +147,18 @@ def test_random_acts_leave_what_a_fresh_computation_gives(session):
 
 def test_a_network_for_something_else_is_refused(examples):
     with pytest.raises(ArgumentError, match="a number for each class, 10; this one gives"):
-        Digits(nn.Linear(784, 3), nn.CrossEntropyLoss(), tuple("0123456789"), examples)
+        DigitsSession(nn.Linear(784, 3), nn.CrossEntropyLoss(), tuple("0123456789"), examples)
 
 
 def test_other_losses_tell_activations(examples):
     model = nn.Sequential(nn.Linear(784, 10), nn.Sigmoid())
-    state = Digits(model, nn.QuadraticCost(), tuple("0123456789"), examples).state()
+    state = DigitsSession(model, nn.QuadraticCost(), tuple("0123456789"), examples).state()
     assert state["measure"] == "activation"
     out = np.array(state["layers"][-1]["values"])
     assert state["probabilities"] == pytest.approx(out.tolist(), **CLOSE)
     assert state["loss"] == pytest.approx(((out - np.eye(10)[state["label"]]) ** 2).sum() / 2, **CLOSE)
 
 
-# --- drawings ---------------------------------------------------------------------------------------------------------
-
-
-def middle(image):
-    ys, xs = np.mgrid[:28, :28]
-    return (image * ys).sum() / image.sum(), (image * xs).sum() / image.sum()
-
-
-def extent(image, axis):
-    at = np.flatnonzero((image > 0.1 * image.max()).any(axis=axis))
-    return at[-1] - at[0] + 1
-
-
-@pytest.mark.parametrize("place", [(0, 0), (3, 11), (15, 1), (16, 22)])
-@pytest.mark.parametrize("size", [(12, 6), (5, 4), (1, 1)])
-def test_a_drawing_is_as_long_and_as_central_as_those_of_mnist(place, size):
-    drawing = np.zeros((28, 28))
-    drawing[place[0] : place[0] + size[0], place[1] : place[1] + size[1]] = 0.8
-    image = centred(drawing)
-    assert extent(image, 1) == 20
-    assert abs(extent(image, 0) - 20 * size[1] / size[0]) <= 0.5
-    assert middle(image) == pytest.approx((14, 14), abs=0.51)
-    assert image.min() >= 0 and image.max() == pytest.approx(0.8)
-    elsewhere = np.zeros((28, 28))
-    elsewhere[2 : 2 + size[0], 5 : 5 + size[1]] = 0.8
-    assert (centred(elsewhere) == image).all()
-
-
-def test_mnists_own_digits_stay_nearly_what_they_are():
-    digits = data.digits()[1].x[:50].astype(float).reshape(-1, 28, 28)
-    likeness = []
-    for digit in digits:
-        again = centred(digit)
-        assert extent(again, 0) <= 20 and extent(again, 1) <= 20
-        assert np.abs(np.array(middle(again)) - middle(digit)).max() < 0.1
-        likeness.append(np.corrcoef(again.ravel(), digit.ravel())[0, 1])
-    assert min(likeness) > 0.95  # a pixel to the side is another picture of a thin stroke
-
-
-def test_a_blank_sheet_stays_blank_and_a_drawing_stays_as_it_was():
-    assert (centred(np.zeros((28, 28))) == 0).all()
-    drawing = np.eye(28)
-    centred(drawing)
-    assert (drawing == np.eye(28)).all()
-
-
-@pytest.mark.parametrize(("before", "after"), [(10, 20), (20, 20), (28, 20), (7, 5), (1, 20), (27, 1)])
-def test_pixels_are_resampled_as_pillow_does(before, after):
-    line = np.random.default_rng(0).random(before)
-    image = Image.fromarray(line[None].astype(np.float32))
-    expected = np.asarray(image.resize((after, 1), Image.Resampling.BILINEAR))[0]
-    assert resampling(before, after) @ line == pytest.approx(expected, abs=1e-5)  # Pillow's is float32
-
-
 def test_a_dataset_of_one_kind_of_shape_is_enough(session):
     flat = Dataset(np.zeros((2, 1, 28, 28), np.float32), np.array([0, 1]))
-    assert Digits(session.model, nn.CrossEntropyLoss(), session.classes, flat).state()["image"] == [0.0] * 784
+    assert DigitsSession(session.model, nn.CrossEntropyLoss(), session.classes, flat).state()["image"] == [0.0] * 784

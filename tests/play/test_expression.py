@@ -10,7 +10,7 @@ import tinynet as tn
 from tinynet import Value
 from tinynet.cli.play import read
 from tinynet.errors import ArgumentError, DomainError, TinynetError
-from tinynet.play.expression import Played
+from tinynet.play.expression import ExpressionSession
 from tinynet.play.session import REMEMBERED, OutOfDate
 
 CLOSE = {"rel": 1e-12, "abs": 1e-15}  # a handful of operations in float64, in another order
@@ -24,7 +24,7 @@ def by_hand(a, b, c):
 
 @pytest.fixture
 def session():
-    return Played("(a*b + c).tanh() + a**2", {"a": 0.5, "b": -0.75, "c": 0.25}, read, lr=0.1)
+    return ExpressionSession("(a*b + c).tanh() + a**2", {"a": 0.5, "b": -0.75, "c": 0.25}, read, lr=0.1)
 
 
 def leaf(state, name):
@@ -78,7 +78,7 @@ def test_a_leaf_is_set(session):
 
 
 def test_a_constant_is_set_and_not_trained():
-    session = Played("3*w", {"w": 2.0}, read, lr=0.5)
+    session = ExpressionSession("3*w", {"w": 2.0}, read, lr=0.5)
     three = leaf(session.state(), "3")
     assert not three["trained"]
     state = session.act({"act": "value", "node": three["node"], "value": -4})
@@ -104,12 +104,12 @@ def test_a_step_goes_downhill(session):
 
 
 def test_a_shared_leaf_gets_all_its_gradient():
-    session = Played("w*w*w", {"w": 2.0}, read, lr=0.01)
+    session = ExpressionSession("w*w*w", {"w": 2.0}, read, lr=0.01)
     assert leaf(session.act({"act": "step"}), "w")["value"] == pytest.approx(2 - 0.01 * 12, **CLOSE)
 
 
 def test_a_run_is_so_many_steps(session):
-    other = Played("(a*b + c).tanh() + a**2", {"a": 0.5, "b": -0.75, "c": 0.25}, read, lr=0.1)
+    other = ExpressionSession("(a*b + c).tanh() + a**2", {"a": 0.5, "b": -0.75, "c": 0.25}, read, lr=0.1)
     ran = session.act({"act": "run", "steps": 510})
     for _ in range(510):
         stepped = other.act({"act": "step"})
@@ -158,7 +158,7 @@ def test_another_expression(session):
 
 
 def test_steps_with_names_of_their_own():
-    session = Played("c = a*b; d = c + 10; d.tanh()", {}, read)
+    session = ExpressionSession("c = a*b; d = c + 10; d.tanh()", {}, read)
     state = session.state()
     assert {one["name"] for one in state["leaves"]} == {"a", "b", "10"}
     assert {"c", "d"} < set(state["run"]["graphs"][0]["names"])
@@ -236,14 +236,14 @@ def test_an_act_for_another_revision_is_refused(session):
 
 
 def test_a_value_where_a_function_has_none_is_refused():
-    session = Played("log(a) + b", {"a": 2.0}, read)
+    session = ExpressionSession("log(a) + b", {"a": 2.0}, read)
     refused(session, {"act": "value", "node": 0, "value": -1}, DomainError, "log.*a = -1.*above 0")
     refused(session, {"act": "expression", "text": "1/a", "values": {"a": 0}}, DomainError)
     assert session.act({"act": "value", "node": 0, "value": 1})["loss"] == 1
 
 
 def test_a_number_that_overflows_is_told_as_text():
-    session = Played("a*b", {"a": 1e200, "b": 1e100}, read)
+    session = ExpressionSession("a*b", {"a": 1e200, "b": 1e100}, read)
     state = session.act({"act": "value", "node": 1, "value": 1e300})
     assert state["loss"] == "Infinity"
     assert state["run"]["frames"][0]["values"][-1] == "Infinity"
@@ -252,7 +252,7 @@ def test_a_number_that_overflows_is_told_as_text():
 
 
 def test_a_run_ends_before_it_leads_nowhere():
-    session = Played("w**4", {"w": 3.0}, read, lr=1.0)
+    session = ExpressionSession("w**4", {"w": 3.0}, read, lr=1.0)
     w, losses = 3.0, []
     while math.isfinite(w) and abs(w) < 1e77:  # beyond, w⁴ is no number of float64
         losses.append(w**4)
@@ -267,7 +267,7 @@ def test_a_run_ends_before_it_leads_nowhere():
 
 
 def test_nothing_to_train_is_told():
-    refused(Played("2*3", {}, read), {"act": "step"}, match="no named number")
+    refused(ExpressionSession("2*3", {}, read), {"act": "step"}, match="no named number")
 
 
 # --- a thousand acts --------------------------------------------------------------------------------------------------
@@ -312,6 +312,6 @@ def test_a_thousand_acts_leave_the_numbers_of_a_fresh_start(session):
         numbers = found  # so that rounding does not add up over all acts
     state = session.state()
     assert state["revision"] == done
-    fresh = Played("(a*b + c).tanh() + a**2", numbers, read).state()
+    fresh = ExpressionSession("(a*b + c).tanh() + a**2", numbers, read).state()
     for part in ("values", "gradients", "locals", "contributions"):
         assert state["run"]["frames"][0][part] == fresh["run"]["frames"][0][part]

@@ -9,7 +9,7 @@ import pytest
 
 from tinynet import data, nn
 from tinynet.errors import ArgumentError
-from tinynet.play.points import MOST_POINTS, Points
+from tinynet.play.points import MOST_POINTS, PointsSession
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 CLOSE = {"rel": 1e-9, "abs": 1e-12}  # sums of a few dozen products in float64, in another order
@@ -112,7 +112,7 @@ def holds(state):
 
 def make(hidden=(3,), activation="tanh", n=10, **more):
     moons = data.moons(n, seed=1)
-    return Points(moons.x, moons.y, hidden, activation, ACTIVATIONS, **more)
+    return PointsSession(moons.x, moons.y, hidden, activation, ACTIVATIONS, **more)
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_one_point_stays():
 
 
 def test_there_is_an_end_to_points():
-    session = Points(np.zeros((MOST_POINTS, 2)), [0] * MOST_POINTS, (1,), "tanh", ACTIVATIONS)
+    session = PointsSession(np.zeros((MOST_POINTS, 2)), [0] * MOST_POINTS, (1,), "tanh", ACTIVATIONS)
     refused(session, {"act": "point-add", "x": [0, 0], "label": 0}, "as many as there can be")
 
 
@@ -326,7 +326,7 @@ def test_there_is_an_end_to_points():
 )
 def test_points_that_are_none_are_refused(arguments):
     with pytest.raises(ArgumentError):
-        Points(*arguments, (1,), "tanh", ACTIVATIONS)
+        PointsSession(*arguments, (1,), "tanh", ACTIVATIONS)
 
 
 def test_steps_that_are_too_long_end_the_run_with_a_note():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError, FileError
 
 Array = NDArray[Any]
@@ -72,32 +73,11 @@ def read_image(path: str, size: int, invert: bool | None = None) -> tuple[Array,
         raise ArgumentError(f"{path} is blank: all its pixels are alike. Is it the right file?")
     if grey.shape == (size, size):
         return grey, invert
-    return _centred(grey, size), invert
+    return centred(_cleaned(grey), size), invert
 
 
-def _centred(grey: Array, size: int) -> Array:
-    """The drawing cut out, scaled, and put with its centre of mass in the middle of a square."""
-    from PIL import Image
-
+def _cleaned(grey: Array) -> Array:
+    """The drawing without its paper: from 0, the ground, to 1, the darkest ink."""
     low, high = np.percentile(grey, 5), grey.max()
     grey = np.clip((grey - low) / (high - low), 0, 1)
-    grey = np.where(grey < 0.2, 0, grey)  # the grain of paper
-    rows, columns = (np.flatnonzero(grey.max(axis=axis) > 0.4) for axis in (1, 0))
-    cut = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = size * 20 / 28 / max(cut.shape)
-    height, width = (max(round(n * scale), 1) for n in cut.shape)
-    small = (
-        np.asarray(
-            Image.fromarray((cut * 255).astype(np.uint8)).resize((width, height), Image.Resampling.LANCZOS), np.float64
-        )
-        / 255
-    )
-    ys, xs = np.mgrid[:height, :width]
-    mass = small.sum() or 1.0
-    top, left = (
-        int(np.clip(round((size - 1) / 2 - float((small * at).sum() / mass)), 0, size - n))
-        for at, n in ((ys, height), (xs, width))
-    )
-    square = np.zeros((size, size))
-    square[top : top + height, left : left + width] = small
-    return square
+    return np.where(grey < 0.2, 0, grey)  # the grain of paper

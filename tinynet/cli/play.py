@@ -12,7 +12,7 @@ from tinynet import data, nn, optim
 from tinynet.cli.expressions import FUNCTIONS, LONGEST, Expression, ExpressionParser, read_variables
 from tinynet.cli.parser import Parser, UsageError, choice, number, sizes
 from tinynet.cli.recipe import ACTIVATIONS, open_model
-from tinynet.play import Digits, Played, Points, Session, serve
+from tinynet.play import DigitsSession, ExpressionSession, PointsSession, Session, serve
 from tinynet.play.points import LARGEST_SEED, MOST_LAYERS, MOST_POINTS, MOST_UNITS
 from tinynet.play.points_file import read_points
 from tinynet.play.session import FASTEST
@@ -92,11 +92,11 @@ def _session(args: argparse.Namespace) -> Session[Any]:
 # --- an expression ----------------------------------------------------------------------------------------------------
 
 
-def _expression(args: argparse.Namespace) -> Played:
+def _expression(args: argparse.Namespace) -> ExpressionSession:
     numbers = read_variables(args.variables)
     for name in sorted(numbers.keys() - _names(args.expression)):
         print(f"tinynet play: note: {name} is given, and the expression does not use it.", file=sys.stderr)
-    return Played(args.expression, numbers, read, 0.1 if args.lr is None else args.lr)
+    return ExpressionSession(args.expression, numbers, read, 0.1 if args.lr is None else args.lr)
 
 
 def read(text: str, numbers: Mapping[str, float]) -> Value:
@@ -128,7 +128,7 @@ def _names(text: str) -> set[str]:
 # --- points -----------------------------------------------------------------------------------------------------------
 
 
-def _points(args: argparse.Namespace) -> Points:
+def _points(args: argparse.Namespace) -> PointsSession:
     layers, seed = args.model or (2, 8, 1), args.seed or 0
     hidden = layers[1:-1]
     if layers[0] != 2 or layers[-1] != 1 or len(hidden) > MOST_LAYERS or max(hidden, default=1) > MOST_UNITS:
@@ -148,13 +148,15 @@ def _points(args: argparse.Namespace) -> Points:
         if args.n is not None:
             raise UsageError("--n is for points that are made; a file has as many as it has. Leave it out.")
         x, y = read_points(name)  # type: ignore[assignment]
-    return Points(x, y, hidden, args.activation or "tanh", ACTIVATIONS, seed, RATE if args.lr is None else args.lr)
+    return PointsSession(
+        x, y, hidden, args.activation or "tanh", ACTIVATIONS, seed, RATE if args.lr is None else args.lr
+    )
 
 
 # --- digits -----------------------------------------------------------------------------------------------------------
 
 
-def _digits(path: str, seed: int) -> Digits:
+def _digits(path: str, seed: int) -> DigitsSession:
     train, test = data.digits()
     if path:
         recipe, model = open_model(path)
@@ -165,12 +167,12 @@ def _digits(path: str, seed: int) -> Digits:
             )
         if len(recipe.classes) < len(test.classes or ()):
             raise UsageError(f"{path} knows {len(recipe.classes)} classes, and there are 10 digits to draw.")
-        return Digits(model, recipe.cost(), recipe.classes, test)
+        return DigitsSession(model, recipe.cost(), recipe.classes, test)
     print("Training 784-16-16-10 on the digits that come with tinynet …", end=" ", flush=True)
     began = time.perf_counter()
     model, accuracy = trained(train, test, seed)
     print(f"{accuracy:.1%} of {len(test):,} test digits, after {time.perf_counter() - began:.1f} s.", flush=True)
-    return Digits(model, nn.CrossEntropyLoss(), test.classes or (), test)
+    return DigitsSession(model, nn.CrossEntropyLoss(), test.classes or (), test)
 
 
 def trained(train: data.Dataset, test: data.Dataset, seed: int) -> tuple[nn.Sequential, float]:

@@ -5,10 +5,10 @@ acts, plain dictionaries, and tells its state, another one. The server (``server
 and one person's browser, and nobody else's. Neither knows the other's trade, and the page computes nothing.
 """
 
-from tinynet.play.digits import Digits
-from tinynet.play.expression import Played
-from tinynet.play.points import Points
+from tinynet.play.digits import DigitsSession
+from tinynet.play.expression import ExpressionSession
+from tinynet.play.points import PointsSession
 from tinynet.play.serving import serve
 from tinynet.play.session import Session
 
-__all__ = ["Session", "Played", "Points", "Digits", "serve"]
+__all__ = ["Session", "ExpressionSession", "PointsSession", "DigitsSession", "serve"]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from tinynet import nn
 from tinynet.data import Dataset
+from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError
 from tinynet.explain.feature_maps import feature_maps
 from tinynet.explain.model_run import layers, walks
 from tinynet.explain.run import Run
 from tinynet.explain.trace import Trace
-from tinynet.play.drawing import centred
 from tinynet.play.requests import Request
 from tinynet.play.session import Json, Position, Session, plain
 from tinynet.training.report import confidences, measure
@@ -43,7 +43,7 @@ class Drawn(Position):
     explained: bool = False
 
 
-class Digits(Session[Drawn]):
+class DigitsSession(Session[Drawn]):
     """A digit to draw.
 
     Args:
@@ -79,7 +79,7 @@ class Digits(Session[Drawn]):
 
     def _image(self, asked: Request) -> Drawn:
         image = np.array(asked.numbers("pixels", PIXELS, 0.0, 1.0))
-        seen = centred(image.reshape(SIDE, SIDE)).reshape(-1) if asked.yes("centre", True) else image
+        seen = centred(image.reshape(SIDE, SIDE), SIDE).reshape(-1) if asked.yes("centre", True) else image
         return self._plain(image=image, seen=seen)
 
     def _label(self, asked: Request) -> Drawn:

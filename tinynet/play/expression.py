@@ -68,7 +68,7 @@ class Written(Position):
         return self.form.values(self.numbers, self.labels)
 
 
-class Played(Session[Written]):
+class ExpressionSession(Session[Written]):
     """An expression to play with.
 
     Args:

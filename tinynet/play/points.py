@@ -29,7 +29,7 @@ ACROSS = DOWN = 40
 PLACE = re.compile(r"(.+)\[(\d{1,4}(?:,\d{1,4})*)\]")
 
 
-class Points(Session[Scattered]):
+class PointsSession(Session[Scattered]):
     """Points to play with.
 
     Args:

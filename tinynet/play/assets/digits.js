@@ -96,7 +96,7 @@ class DigitsPanel {
     }));
     write(this.label, String(state.label), restore);
     this.seen.src = picture(state.seen.map(Number), SIDE, SIDE, grey, 1);
-    if (state.run) this.explained = state.image.join();
-    this.stale.textContent = this.explained === undefined || this.explained === state.image.join() ? "" : "The graph still shows the drawing from before: press Explain to bring it up to date.";
+    if (state.run || this.explained === undefined) this.explained = state.image.join();
+    this.stale.textContent = this.explained === state.image.join() ? "" : "The graph still shows the drawing from before: press Explain to bring it up to date.";
   }
 }

@@ -154,7 +154,7 @@ class ExpressionPanel {
   }
 
   values() {
-    return Object.fromEntries(this.live.state.leaves.map((leaf) => [leaf.name, leaf.value]));
+    return Object.fromEntries(this.live.state.leaves.filter((leaf) => leaf.variable).map((leaf) => [leaf.variable, leaf.value]));
   }
 
   draw(state, restore) {

@@ -10,18 +10,17 @@ Array = NDArray[np.float64]
 FAINT = 0.1  # of the darkest: below it there is no ink
 
 
-def centred(drawing: Array) -> Array:
-    """A square drawing, 0 … 1, cut out, scaled and moved as MNIST's digits are; blank stays blank.
+def centred(drawing: Array, size: int) -> Array:
+    """A drawing, 0 … 1, cut out, scaled and moved into a square (size, size) as MNIST's digits are; blank stays blank.
 
     The longer side of the ink becomes 20/28 of the square, the shorter keeps its proportion. The centre of mass comes
     to pixel 14 of 0 … 27, half a pixel right of and below the middle: that is where it is in MNIST's own digits.
 
     Source: Y. LeCun and others, *Gradient-based learning applied to document recognition*, 1998, section III.
     """
-    size = len(drawing)
     ink = drawing > FAINT * drawing.max()
     if not ink.any():
-        return np.zeros_like(drawing)
+        return np.zeros((size, size))
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     cut = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = size * 20 / 28 / max(cut.shape)
@@ -32,7 +31,7 @@ def centred(drawing: Array) -> Array:
         int(np.clip(round(size / 2 - float((small * at).sum() / small.sum())), 0, size - n))
         for at, n in ((ys, height), (xs, width))
     )
-    square = np.zeros_like(drawing)
+    square = np.zeros((size, size))
     square[top : top + height, left : left + width] = small
     return square
 
