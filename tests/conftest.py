@@ -37,13 +37,19 @@ def absent(marker: str) -> str:
         return "" if usable else reason
     if marker == "mnist":
         return "" if os.environ.get("TINYNET_DATA") else "TINYNET_DATA is not set: no full MNIST"
+    if marker == "browser":
+        from browser.chromium import chromium
+
+        if not importlib.util.find_spec("playwright"):
+            return "Playwright is not installed: pip install 'tinynet-engine[browser]'"
+        return "" if chromium() else "there is no Chromium: install one, or run `playwright install chromium`"
     module, name = {"torch": ("torch", "PyTorch"), "onnx": ("onnx", "the onnx package")}[marker]
     return "" if importlib.util.find_spec(module) else f"{name} is not installed"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Skip what needs a card, PyTorch, onnx or the full MNIST files: from here, so that equal reasons are one line."""
-    for marker in ("gpu", "torch", "onnx", "mnist"):
+    """Skip what needs a card, a browser, PyTorch, onnx or the MNIST files: from here, so that equal reasons are one line."""
+    for marker in ("gpu", "torch", "onnx", "mnist", "browser"):
         if item.get_closest_marker(marker) and (reason := absent(marker)):
             pytest.skip(reason)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinynet import data, nn
+from tinynet.data import Dataset
 from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError
 from tinynet.play.digits import DigitsSession
