@@ -1,5 +1,6 @@
-"""Shared by all tests: where helpers are found, which tests need something that may be absent, and parts of a run."""
+"""Shared by all tests: where helpers are found, which need something that may be absent, parts of a run, garbage."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+gc.set_threshold(10_000)  # numbers of the scalar backend by the million: looked through less often
 
 
 def pytest_addoption(parser):
     parser.addoption("--share", metavar="I/N", help="run the I-th of N parts of the tests, for N runs side by side")
+    parser.addoption("--claims", metavar="FOLDER", help="leave out files that runs with the same folder have begun")
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have chosen
@@ -25,6 +28,34 @@ def pytest_collection_modifyitems(config, items):
         first, step = int(number) - 1, int(count)
         config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % step != first])
         items[:] = items[first::step]
+
+
+def pytest_runtestloop(session):
+    """With ``--claims``, pytest's own loop over what this run claims, so that runs side by side end together."""
+    folder = session.config.getoption("--claims")
+    if not folder or session.testsfailed or session.config.option.collectonly:
+        return None
+    from side_by_side import claimed
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = claimed(session.items, folder)
+    item = next(mine, None)
+    while item is not None:
+        following = next(mine, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
+
+
+def pytest_collection_finish():
+    """The tests themselves are no garbage: whoever collects garbage need not look at them, thousands of times."""
+    gc.collect()
+    gc.freeze()
 
 
 @cache

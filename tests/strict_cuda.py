@@ -25,6 +25,9 @@ import numpy as np
 import strict_memory
 
 SHIM = Path(__file__).with_name("cuda_on_cpu") / "shim.h"
+# Compiling takes longer than running: nothing is optimised, and no more is linked than what kernels call.
+OPTIONS = "-std=c++17 -O0 -fPIC -shared -ffp-contract=off -fno-strict-aliasing -w -nostdlib".split()
+LIBRARIES = "-lm -lc -lgcc".split()
 GUARD = 512  # bytes before and after every array of `empty`
 PATTERN = 0xA5
 _built = Path(os.environ.get("CUDA_ON_CPU_CACHE") or tempfile.mkdtemp(prefix="cuda-on-cpu-"))
@@ -130,8 +133,8 @@ def _library(code):
         _built.mkdir(parents=True, exist_ok=True)
         written, part = (_built / f"{built.stem}.{os.getpid()}.{kind}" for kind in ("cpp", "so"))
         written.write_text(text)
-        options = "-std=c++17 -O1 -fPIC -shared -ffp-contract=off -fno-strict-aliasing -w".split()
-        done = subprocess.run(["g++", *options, written, "-o", part], capture_output=True, text=True, check=False)
+        command = ["g++", *OPTIONS, written, "-o", part, *LIBRARIES]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"CompileException: {done.stderr[:3000]}")
         os.replace(part, built)  # others may be building the same

@@ -1,15 +1,39 @@
 """``tinynet bench``: a small run and its files, wrong usage, an interrupt."""
 
 import json
+import os
+import shutil
 
 import pytest
 
-from tinynet.bench import contest
+from tinynet.bench import contest, machine, result
 from tinynet.bench.contenders import Contender
 from tinynet.bench.process import ContenderError
 from tinynet.bench.workloads import QUICK
+from tinynet.cli import main
 
 QUICK_NAMES = list(QUICK)
+SMALL = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The folder of a small run: b.json and b.md."""
+    folder = tmp_path_factory.mktemp("measured")
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        assert main([*SMALL.split(), "--markdown", "b.md"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def known_products(monkeypatch):
+    """The rate of matrix products is known, and not measured."""
+    for module in (machine, result):
+        monkeypatch.setattr(module, "products", lambda seconds: {"one thread": 50.0, "all threads": 100.0})
 
 
 def test_a_quick_run_and_its_files(tinynet, tmp_path):
@@ -25,25 +49,22 @@ def test_a_quick_run_and_its_files(tinynet, tmp_path):
     assert (tmp_path / "b.md").read_text().count("mlp-quick") and "<svg" in (tmp_path / "b.html").read_text()
 
 
-def test_compared_with_itself(tinynet, tmp_path):
-    words = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
-    assert tinynet(words).code == 0
-    ran = tinynet(f"{words} --compare b.json")
+def test_compared_with_itself(tinynet, measured, tmp_path):
+    shutil.copy(measured / "b.json", tmp_path)
+    ran = tinynet(f"{SMALL} --compare b.json")
     assert ran.code == 0 and "Compared with the run of 20" in ran.out and "of 3 figures" in ran.out
 
 
-def test_another_machine_is_told_before_measuring(tinynet, tmp_path):
-    words = "bench --workloads mlp:8-4-3@2 --quick --json b.json --quiet"
-    assert tinynet(words).code == 0
-    old = json.loads((tmp_path / "b.json").read_text())
+def test_another_machine_is_told_before_measuring(tinynet, measured, known_products, tmp_path):
+    old = json.loads((measured / "b.json").read_text())
     old["machine"]["cores"] += 1
     (tmp_path / "old.json").write_text(json.dumps(old))
-    ran = tinynet(f"{words} --compare old.json")
+    ran = tinynet(f"{SMALL} --compare old.json")
     assert ran.code == 0 and ran.out.startswith("Not compared: the two runs are of different machines.\n  cores: ")
     assert ran.out.count("Not compared") == 1
 
 
-def test_an_absent_peer_is_told(tinynet, monkeypatch):
+def test_an_absent_peer_is_told(tinynet, known_products, monkeypatch):
     from tinynet.bench import contenders
 
     find = contenders.importlib.util.find_spec
@@ -52,7 +73,7 @@ def test_an_absent_peer_is_told(tinynet, monkeypatch):
     assert ran.code == 0 and "absent: JAX jit: jax is not installed" in ran.out
 
 
-def test_an_interrupted_run_writes_what_it_has(tinynet, tmp_path, monkeypatch):
+def test_an_interrupted_run_writes_what_it_has(tinynet, known_products, tmp_path, monkeypatch):
     turn, turns = contest.Contest._turn, []
 
     def interrupted(self, entry):
@@ -109,8 +130,9 @@ def test_a_place_that_cannot_be_written_is_refused_first(tinynet, tmp_path, opti
     assert (ran.code, ran.out) == (1, "") and "Choose a folder" in ran.err
 
 
-def test_a_run_is_read_again(tinynet, tmp_path):
-    assert tinynet("bench --workloads mlp:8-4-3@2 --quick --json b.json --markdown b.md --quiet").code == 0
+def test_a_run_is_read_again(tinynet, measured, tmp_path):
+    for name in ("b.json", "b.md"):
+        shutil.copy(measured / name, tmp_path)
     before = (tmp_path / "b.json").read_bytes()
     ran = tinynet("bench --read b.json --markdown again.md --report again.html")
     assert (ran.code, ran.err) == (0, "")
@@ -122,7 +144,7 @@ def test_a_run_is_read_again(tinynet, tmp_path):
     assert (ran.code, ran.out) == (1, "") and "no result of `tinynet bench`" in ran.err
 
 
-def test_what_was_measured_is_written_after_every_workload(tinynet, tmp_path, monkeypatch):
+def test_what_was_measured_is_written_after_every_workload(tinynet, known_products, tmp_path, monkeypatch):
     measure = contest.Contest.measure
 
     def killed(self):
@@ -137,7 +159,7 @@ def test_what_was_measured_is_written_after_every_workload(tinynet, tmp_path, mo
         tinynet("bench --quick --quiet --json b.json")
 
 
-def test_a_step_of_tinynets_own_that_fails_is_an_exit_code(tinynet, monkeypatch):
+def test_a_step_of_tinynets_own_that_fails_is_an_exit_code(tinynet, known_products, monkeypatch):
     def fails(*_, **__):
         raise ContenderError("no such kernel")
 
