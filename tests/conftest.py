@@ -80,7 +80,7 @@ def absent(marker: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Skip what needs a card, a browser, PyTorch, onnx or the MNIST files: from here, so that equal reasons are one line."""
+    """Skip what needs a card, a browser, PyTorch, onnx or MNIST: from here, so that equal reasons are one line."""
     for marker in ("gpu", "torch", "onnx", "mnist", "browser"):
         if item.get_closest_marker(marker) and (reason := absent(marker)):
             pytest.skip(reason)

@@ -16,10 +16,11 @@ READ = """() => {
   }
   const figure = (kind) => text(told.querySelector(`.${kind} .figure`));
   return {
-    heading: text(told.querySelector("h2")), told: told.textContent, upstream: figure("upstream"), local: figure("local"),
+    heading: text(told.querySelector("h2")), told: told.textContent,
+    upstream: figure("upstream"), local: figure("local"),
     share: figure("share"), total: text(told.querySelector(".total")), rule: text(told.querySelector(".rule")),
     sum: text(told.querySelector(".sum")), flows: texts("#graph .flow").filter(Boolean), boxes,
-    counter: text(document.getElementById("counter")), trail: texts("#trail li"), hash: location.hash,
+    counter: text(document.getElementById("counter")), trail: texts("#trail li"),
     score: text(document.getElementById("score")), mode: text(document.querySelector("[data-mode][aria-pressed=true]")),
     frame: text(document.getElementById("frame-shown")), asking: Boolean(document.getElementById("guess")),
   };
@@ -51,6 +52,11 @@ class Shown:
     def read(self):
         """Everything that stands on the page now, and what is said of each box to those who cannot see it."""
         return self.page.evaluate(READ)
+
+    def fragment(self):
+        """What stands in the address behind the page's name, once that has caught up with the reader."""
+        self.page.wait_for_timeout(250)
+        return self.page.evaluate("location.hash")
 
     def press(self, *keys):
         for key in keys:

@@ -78,7 +78,7 @@ def test_a_failed_write_leaves_the_old_file(loss, tmp_path, monkeypatch):
 def test_notebooks(loss):
     explained = tn.explain(loss)
     assert explained._repr_html_().startswith("<iframe srcdoc=") and "<svg " in explained._repr_html_()
-    assert 'sandbox="allow-scripts"' in explained._repr_html_()
+    assert 'sandbox="allow-scripts allow-forms"' in explained._repr_html_()
     assert "so far −0.00402285" in explained._repr_html_()
     assert explained._repr_svg_ is None
     assert tn.draw(loss)._repr_svg_().startswith("<svg ")

@@ -45,11 +45,10 @@ class Grouped:
         assert all(group.parent < k for k, group in enumerate(self.groups))
         assert all(self.parts), [group for group, part in zip(self.groups, self.parts) if not part]
         tops = [self.top(at) for at in self.membership]
-        edges = {
+        return {
             (tops[parent.id], tops[node.id]) for node in self.nodes for parent in node.parents
             if tops[parent.id] != tops[node.id] and parent.parents
         }  # fmt: skip
-        return edges
 
     def top(self, at):
         while self.groups[at].parent >= 0:
@@ -111,7 +110,9 @@ def test_a_batch_has_its_examples_inside_its_units():
     for layer, units in (("0", 2), ("2", 1)):
         for k in range(units):
             unit = found.find(f"unit {k}", layer)
-            home = next(i for i, g in enumerate(found.groups) if g.name == f"unit {k}" and found.groups[g.parent].name == layer)
+            home = next(
+                i for i, g in enumerate(found.groups) if g.name == f"unit {k}" and found.groups[g.parent].name == layer
+            )
             examples = [i for i, group in enumerate(found.groups) if group.parent == home]
             assert [found.groups[i].name for i in examples] == ["example 0", "example 1", "example 2"]
             sizes = {len(found.parts[i]) for i in examples}
@@ -137,7 +138,6 @@ def test_a_convolution():
         assert all(f"0.weight[{k}," in node.name or node.name == f"0.bias[{k}]" for node in unit if not node.parents)
 
 
-@pytest.mark.xfail(strict=True, reason="a convolution is given each pixel as several Values, one for each use")
 def test_a_convolution_has_each_pixel_once():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 6 * 6, 3))
     found = explained(model, np.random.default_rng(0).normal(size=(1, 1, 8, 8)), [1], nn.CrossEntropyLoss())

@@ -1,4 +1,4 @@
-"""A run as data: it keeps to its schema, says every number exactly, and can be walked by those who know nothing else."""
+"""A run as data: it keeps to its schema, says every number exactly, and can be walked with nothing else at hand."""
 
 import json
 import math
@@ -49,7 +49,9 @@ def classifier(**more):
 
 def regression():
     tn.manual_seed(0)
-    return tn.explain(nn.Linear(3, 2), np.eye(3)[:2], np.ones((2, 2)), nn.MSELoss(), optimizer=optim.SGD(lr=0.1), steps=3)
+    return tn.explain(
+        nn.Linear(3, 2), np.eye(3)[:2], np.ones((2, 2)), nn.MSELoss(), optimizer=optim.SGD(lr=0.1), steps=3
+    )
 
 
 def convolution():

@@ -50,7 +50,11 @@ def graphs(draw):
     values = [Value(draw(st.floats(0.5, 2.0))) for _ in range(draw(st.integers(1, 3)))]
     for _ in range(draw(st.integers(1, 12))):
         x, y = draw(st.sampled_from(values)), draw(st.sampled_from(values))
-        values.append(draw(st.sampled_from([lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - y, lambda x, y: x.tanh()]))(x, y))
+        values.append(
+            draw(st.sampled_from([lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - y, lambda x, y: x.tanh()]))(
+                x, y
+            )
+        )
     return values[-1]
 
 
@@ -102,7 +106,7 @@ def test_what_is_no_number_is_not_called_wrong():
     a = Value(math.inf)
     b = a - a
     walk = trace(b * b)
-    assert walk_impatiently(walk).spoilt == [i for i, node in enumerate(walk.nodes) if node.gradient == node.gradient and False]
+    assert walk_impatiently(walk).spoilt == []
 
 
 def test_a_deep_graph_is_walked_too():

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 
+from tinynet.explain.notation import clean
 from tinynet.explain.trace import Node
 
-PLACED = re.compile(r"(?:(.*)\.)?([^.\[\]]+)\[(\d+(?:,\d+)*)\]", re.DOTALL)
+PLACED = re.compile(r"(?:(.*)\.)?([^.\[\]]+)\[(\d{1,9}(?:,\d{1,9})*)\]", re.DOTALL)
 INPUTS = ("x", "y")  # arrays from outside; other labels with an index are parameters of the model itself
 SMALLEST_IMAGE = 8  # pixels a side
 
@@ -124,11 +125,11 @@ def _listed(
     for stage in sorted({place[0] for place in places.values() if place[0] >= 0}):
         module = modules[stage // 2]
         if stage % 2 == 0:
-            group((stage,), module or "layer", "layer")
+            group((stage,), clean(module) or "layer", "layer")
         elif stage > last:
             group((stage,), "loss", "loss")
         else:
-            group((stage,), f"after {module}", "between")
+            group((stage,), f"after {clean(module)}", "between")
     units = sorted({place[:2] for place in places.values() if place[0] >= 0 and place[1] >= 0})
     for stage, unit in units:
         group((stage, unit), f"unit {unit}", "unit", found[stage,])

@@ -55,6 +55,9 @@ def walks(
         rule.bind(twin.parameters())
     host = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
     target = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if host.dtype.kind == "f":  # with a gradient, so that every use of a number is a use of the same Value
+        host = Tensor(host, backend="scalar", requires_grad=True)
+        host.backend.label(host.data, "x")
     for step in range(steps + 1):
         twin.zero_grad()
         output = twin(host)

@@ -25,7 +25,7 @@ def figure(svg: str) -> str:
 def framed(page: str, instead: str) -> str:
     """A page inside another: in a frame whose script reaches nothing outside, and below it what stands in for it."""
     return (
-        f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" style="width:100%;height:46rem;border:0" '
+        f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts allow-forms" style="width:100%;height:46rem;border:0" '
         f'title="Backpropagation, step by step"></iframe>\n<details><summary>The same in words</summary>\n'
         f"{instead}\n</details>"
     )

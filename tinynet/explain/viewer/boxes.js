@@ -41,7 +41,7 @@ function nodeBox(run, graph, view, item) {
   const label = graph.nameless.has(node) ? "" : clip(graph.names[node], LONGEST);
   const sign = graph.isLeaf(node) ? "" : clip(graph.operationOf(node).symbol, 9);
   const widest = run.frames.reduce((most, frame) => frame.graph !== graph ? most
-    : Math.max(most, number(frame.values[node]).length, number(frame.gradients[node]).length), 3) + 5;
+    : Math.max(most, number(frame.values[node]).length, ...sums(frame, node).map((text) => text.length)), 3) + 5;
   const left = sign ? Math.max(26, sign.length * LETTER + 12) : 0;
   const width = Math.max([...label].length, widest) * LETTER + 2 * PAD + left / 2;
   const rows = label ? 3 : 2;
@@ -67,6 +67,13 @@ function nodeBox(run, graph, view, item) {
         + `${known ? `gradient ${number(sum)}${count < of ? `, ${count} of ${of} parts` : ""}` : "gradient not yet known"}`;
     },
   };
+}
+
+/** All that will stand on a node as its gradient: the sums as they grow, right and wrong. */
+function sums(frame, node) {
+  const { graph, wrong } = frame;
+  const right = graph.arriving[node].map((link, k, all) => number(frame.arrived(node, graph.timeOf(link)).sum) + (k < all.length - 1 ? " …" : ""));
+  return [...right, ...(wrong ? [number(wrong.gradients[node])] : [])];
 }
 
 /** What goes in: an image as an image, other numbers as cells. */
@@ -104,11 +111,12 @@ function layerBox(run, graph, item) {
   const after = outlets.length ? graph.operationOf(outlets[0].node) : null;
   const bent = after && after.derivatives.length === 1 ? `, then ${after.name}` : "";
   const title = titleOf(item);
+  const first = graph.groups.some((group) => group.kind === "example") ? ", example 0" : "";
   const outputs = run.frames[0].outputs;
   if (item.key === `g${last}` && outputs && units.length <= BARS && outputs.values[0].length === units.length) {
-    return barBox(title, outlets, graph);
+    return barBox(title, outlets, first);
   }
-  return cellBox(title, `${counted(units.length, "unit")}${bent}`, outlets, "value", graph);
+  return cellBox(title, `${counted(units.length, "unit")}${bent}${first}`, outlets, "value", graph);
 }
 
 function cellBox(title, subtitle, cells, kind, graph) {
@@ -146,7 +154,7 @@ function cellBox(title, subtitle, cells, kind, graph) {
 }
 
 /** The outputs of a network as bars, with what is right marked. */
-function barBox(title, outlets, graph) {
+function barBox(title, outlets, first) {
   const width = 218, height = 2 * LINE + 14 + outlets.length * CELL + 8;
   const top = -height / 2, zero = -width / 2 + 26, length = 84;
   const subtitle = line("", 0, top + 15 + LINE, "quiet");
@@ -165,17 +173,19 @@ function barBox(title, outlets, graph) {
       const { outputs } = now.frame;
       const shown = (outputs.probabilities || outputs.values)[0];
       const target = outputs.targets && !Array.isArray(outputs.targets[0]) ? outputs.targets[0] : -1;
-      const least = Math.min(0, ...shown), most = Math.max(outputs.probabilities ? 1 : 1e-300, ...shown);
+      const finite = shown.filter(Number.isFinite);
+      const least = Math.min(0, ...finite), most = Math.max(outputs.probabilities ? 1 : 1e-300, ...finite);
       const computed = rows.every((row) => now.isComputed(row.node));
-      subtitle.textContent = outputs.probabilities ? "softmax of the outputs" : "the outputs";
+      subtitle.textContent = (outputs.probabilities ? "softmax of the outputs" : "the outputs") + first;
       rows.forEach((row, k) => {
-        const from = (Math.min(shown[k], 0) - least) / (most - least), to = (Math.max(shown[k], 0) - least) / (most - least);
+        const x = Number.isFinite(shown[k]) ? shown[k] : 0;
+        const from = (Math.min(x, 0) - least) / (most - least), to = (Math.max(x, 0) - least) / (most - least);
         row.bar.setAttribute("x", zero + from * length);
         row.bar.setAttribute("width", computed ? Math.max((to - from) * length, 0.5) : 0);
         row.bar.setAttribute("class", `bar ${shown[k] < 0 ? "below" : "above"}`);
         row.text.textContent = (computed ? number(Number(shown[k].toPrecision(3))) : "·") + (k === target ? " ◂ target" : "");
       });
-      const best = shown.indexOf(Math.max(...shown));
+      const best = finite.length ? shown.indexOf(Math.max(...finite)) : 0;
       return `${title}, the outputs` + (computed ? `: ${outlets[best].name} is largest, ${number(shown[best])}` : "");
     },
   };

@@ -14,7 +14,7 @@ class Picture {
     this.view = view;
     this.boxes = view.items.map((item) => makeBox(run, graph, view, item));
     const order = view.items.map((item) => item.nodes.reduce((most, node) => Math.max(most, graph.computedAt[node]), 0));
-    const places = layOut(this.boxes, view.edges, order, view.numbers ? 72 : 44);
+    const places = layOut(this.boxes, view.edges, order, view.numbers ? 94 : 44);
     this.width = places.width + 2 * MARGIN;
     this.height = places.height + 2 * MARGIN;
     const body = svg("g", { transform: `translate(${MARGIN} ${MARGIN})` });
@@ -48,7 +48,7 @@ class Picture {
     if (canOpen) {
       group.addEventListener("click", () => this.open(item));
       group.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") { event.preventDefault(); this.open(item); }
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); this.open(item); }
       });
     } else {
       group.addEventListener("click", () => { group.focus(); this.pick(item); });
@@ -101,7 +101,7 @@ class Picture {
   /** As large as fits into the place, but readable. */
   fit() {
     const frame = this.element.parentElement;
-    const least = this.view.numbers ? 0.62 : 0.5;
+    const least = this.view.numbers ? 0.8 : 0.6;
     this.zoom(Math.max(least, Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height)));
   }
 

@@ -1,6 +1,7 @@
 // Numbers, names and formulas as text, to the very digits that tinynet prints in a terminal.
 
 const MINUS = "−";
+const NO_NUMBERS = ["NaN", "Infinity", "-Infinity"]; // as JSON has to write them
 
 /** Six significant digits, as Python's %g writes them, with a true minus sign. */
 function number(x) {
@@ -24,7 +25,7 @@ function number(x) {
 }
 
 function withoutZeros(text) {
-  return text.replace(/\.?0+$/, "");
+  return text.includes(".") ? text.replace(/\.?0*$/, "") : text;
 }
 
 /** A name as it stands inside a formula: in brackets where it could be read as a formula itself. */
@@ -44,7 +45,7 @@ function counted(n, one, many = one + "s") {
 /** A formula with its variables filled in by `operand`, which gives a name or a number for input i, or -1 for the result. */
 function fill(pieces, operand) {
   return pieces.map((piece, i) => {
-    const shown = typeof piece === "object" ? operand(piece.input) : piece;
+    const shown = typeof piece === "object" ? operand(piece.input) : NO_NUMBERS.includes(piece) ? Number(piece) : piece;
     if (typeof shown !== "number") return shown;
     const before = pieces[i - 1], after = pieces[i + 1];
     const bracketed = shown < 0 && ([MINUS, "-", ` ${MINUS} `, " - ", " + "].includes(before) || after === " ** ");

@@ -6,6 +6,7 @@ class Page {
     this.predictions = new Predictions();
     this.picture = new Picture(byId("graph"), { open: (item) => this.open(item), point: (item) => this.point(item), pick: (item) => this.pick(item) });
     this.playing = null;
+    this.written = -Infinity;
     this.load(data);
     this.bind();
     this.readAddress();
@@ -56,6 +57,7 @@ class Page {
       const item = seen.get(this.graph.links[link][0]);
       if (item) found.push({ time: step + 1, kind: "wrong", step, link, item });
     });
+    if (found[found.length - 1].time < wrong.end) found.push({ time: wrong.end, kind: "wrongEnd" });
     return found;
   }
 
@@ -109,8 +111,8 @@ class Page {
     const phase = { start: "before", value: "forward", values: "forward", seed: "backward", link: "backward", links: "backward" }[this.moment.kind] || "wrong order";
     byId("counter").textContent = `step ${this.at} of ${last} · ${phase}`;
     byId("scrub").setAttribute("aria-valuetext", byId("counter").textContent);
-    for (const id of ["first", "back"]) byId(id).disabled = this.at === 0;
-    for (const id of ["next", "last"]) byId(id).disabled = this.at === last && !this.asking;
+    for (const id of ["first", "back"]) byId(id).setAttribute("aria-disabled", this.at === 0); // and it keeps the focus
+    for (const id of ["next", "last"]) byId(id).setAttribute("aria-disabled", this.at === last && !this.asking);
     for (const [id, what, name] of [["play", "steps", "Play"], ["train", "frames", "Play training"]]) {
       byId(id).textContent = this.playing === what ? "Pause" : name;
       byId(id).setAttribute("aria-pressed", this.playing === what);
@@ -132,7 +134,12 @@ class Page {
   // --- moving -----------------------------------------------------------------------------------------------------
 
   goMoment(k) {
-    this.state.time = this.moments[Math.min(Math.max(k, 0), this.moments.length - 1)].time;
+    let to = Math.min(Math.max(k, 0), this.moments.length - 1);
+    if (this.state.mode === "predict") { // no way past a question that has not been answered
+      const open = this.moments.findIndex((moment) => moment.kind === "link" && this.predictions.isOpen(this, moment.link));
+      if (open >= 0) to = Math.min(to, open);
+    }
+    this.state.time = this.moments[to].time;
     this.refresh();
   }
 
@@ -159,6 +166,7 @@ class Page {
     this.state.path = path;
     this.look();
     this.picture.fit();
+    byId("stage").focus({ preventScroll: true });
   }
 
   open(item) {
@@ -166,7 +174,6 @@ class Page {
     if (item.ghost && depth >= 0) this.go(item.children ? [...this.state.path.slice(0, depth), item.key] : this.state.path.slice(0, depth));
     else if (item.ghost) this.find(item.node);
     else if (item.children) this.go([...this.state.path, item.key]);
-    byId("stage").focus({ preventScroll: true });
   }
 
   /** Go to where a node stands, and put the focus on it. */
@@ -235,7 +242,15 @@ class Page {
 
   // --- the address ------------------------------------------------------------------------------------------------
 
+  /** At once, and where steps follow each other quickly then again when they have ended: browsers allow so many a second. */
   writeAddress() {
+    const soon = this.written + 150 - performance.now();
+    clearTimeout(this.writing);
+    if (soon > 0) {
+      this.writing = setTimeout(() => this.writeAddress(), soon);
+      return;
+    }
+    this.written = performance.now();
     const { frame, time, path, mode, flat } = this.state;
     const said = new URLSearchParams();
     if (time) said.set("t", time);

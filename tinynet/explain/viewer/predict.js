@@ -56,6 +56,7 @@ function isRight(guess, wanted) {
 
 /** A number as people type it, a fraction too; null where it is none. */
 function readNumber(text) {
+  if (/^[1-9]\d{0,2}(,\d{3})+$/.test(text.trim())) return null; // a thousand, or one and no thousandths
   const parts = text.replace(/[−–]/g, "-").replace(/\s/g, "").replace(/^\+/, "").split("/");
   const numbers = parts.map((part) => (/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part.replace(",", ".")) : NaN));
   const value = numbers.length === 2 ? numbers[0] / numbers[1] : numbers.length === 1 ? numbers[0] : NaN;

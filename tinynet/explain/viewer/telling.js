@@ -10,7 +10,7 @@ function formula(graph, node, operand) {
 }
 
 function nameIn(graph) {
-  return (node) => (graph.nameless.has(node) ? graph.called(node) : atom(graph.names[node]));
+  return (node) => (graph.nameless.has(node) ? graph.constant(node) : atom(graph.names[node])); // a number, which fill brackets
 }
 
 /** One link of the chain rule, with everything that is said of it. */
@@ -40,7 +40,8 @@ function tell(page) {
   const parts = {
     start: () => tellStart(page), value: () => tellValue(graph, frame, moment.item.node), values: () => tellValues(graph, frame, moment.item),
     seed: () => tellSeed(graph), link: () => tellLink(graph, frame, moment.link, page.asking), links: () => tellLinks(graph, frame, moment.item),
-    wrongStart: () => tellWrongStart(graph, frame), wrong: () => tellWrong(graph, frame, moment),
+    wrongStart: () => tellWrongStart(graph, frame, page.moments), wrong: () => tellWrong(graph, frame, moment),
+    wrongEnd: () => [el("h2", {}, "The end of the wrong order"), ...verdict(graph, frame)],
   }[moment.kind]();
   return parts;
 }
@@ -115,11 +116,12 @@ function summary(graph, frame, item, backward) {
   el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "passes on"), el("th", { scope: "col" }, "data"), el("th", { scope: "col" }, `d ${atom(root)}/d it`))), el("tbody", {}, ...rows))];
 }
 
-function tellWrongStart(graph, frame) {
+function tellWrongStart(graph, frame, moments) {
   const wrong = frame.wrong;
   const heading = el("h2", {}, "The wrong order");
   if (!wrong) return [heading, paragraph(`With ${counted(graph.size, "number")} this would be too long to follow. Try it on a smaller graph.`)];
   const what = paragraph("Here nobody waits: each number hands its gradient on the moment that anything arrives, and what comes later is never handed on.");
+  if (wrong.spoilt.size && moments.length < 2) return [heading, what, paragraph(`In this graph ${counted(wrong.spoilt.size, "gradient")} will come out wrong. Open a part of it, or untick "layers", to watch it number by number.`, "warning")];
   if (wrong.spoilt.size) return [heading, what, paragraph(`In this graph ${counted(wrong.spoilt.size, "gradient")} will come out wrong. Step forward and watch.`, "warning")];
   return [heading, what, paragraph("In this graph every gradient comes out right all the same: no computed number is used twice, so there is nothing to wait for. "
     + "Where one is, it goes wrong:"), el("p", { class: "sum" }, "tinynet explain \"b = a + a; b * b\" a=3 --open")];
@@ -140,11 +142,18 @@ function tellWrong(graph, frame, { step, link }) {
     ...(end ? verdict(graph, frame) : [])];
 }
 
+const MOST_SPOILT = 12;
+
 function verdict(graph, frame) {
   const { wrong } = frame;
-  const rows = [...wrong.spoilt].slice(0, 12).map((node) => el("tr", {}, el("th", { scope: "row" }, graph.names[node]), el("td", { class: "bad" }, number(wrong.gradients[node])), el("td", {}, number(frame.gradients[node]))));
-  return [paragraph("That was the last. In a topological order a number comes after everything that uses it, so that all of its gradient is there when it hands on.", ""),
-    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "gradient of"), el("th", { scope: "col" }, "wrong order"), el("th", { scope: "col" }, "right"))), el("tbody", {}, ...rows))];
+  const why = paragraph("In a topological order a number comes after everything that uses it, so that all of its gradient is there when it hands on.");
+  if (!wrong.spoilt.size) return [paragraph("That was the last, and every gradient has come out right: no computed number is used twice here."), why];
+  const rows = [...wrong.spoilt].slice(0, MOST_SPOILT).map((node) => el("tr", {}, el("th", { scope: "row" }, graph.names[node]),
+    el("td", { class: "bad" }, number(wrong.gradients[node])), el("td", {}, number(frame.gradients[node]))));
+  const head = ["gradient of", "wrong order", "right"].map((name) => el("th", { scope: "col" }, name));
+  const more = wrong.spoilt.size - rows.length;
+  return [paragraph(`That was the last: ${counted(wrong.spoilt.size, "gradient has", "gradients have")} come out wrong.`), why,
+    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)), ...(more ? [paragraph(`… and ${more} more`, "quiet")] : [])];
 }
 
 /** What is known of the item that is pointed at. */

@@ -41,7 +41,9 @@ class Graph {
   /** When a node hands on its last share; 0 where it hands on nothing. */
   givenAt(node) { return this.linkOf[node] < 0 ? 0 : this.timeOf(this.linkOf[node] + this.parents[node].length - 1); }
   operationOf(node) { return this.operations[this.operation[node]]; }
-  called(node) { return this.nameless.has(node) ? number(Number(this.names[node].replace(MINUS, "-"))) : this.names[node]; }
+  /** The number that a nameless node goes by. */
+  constant(node) { return Number(this.names[node].replace(MINUS, "-").replace("inf", "Infinity")); }
+  called(node) { return this.names[node]; }
 }
 
 class Frame {
@@ -52,7 +54,7 @@ class Frame {
     this.locals = data.locals.map(Number);
     this.contributions = data.contributions.map(Number);
     this.stale = new Set(data.stale);
-    this.outputs = data.outputs || null;
+    this.outputs = data.outputs ? numeric(data.outputs) : null;
     this.wrong = data.wrong ? new WrongWalk(data.wrong, graph) : null;
   }
 
@@ -75,6 +77,12 @@ class Frame {
   upstream(link) { return this.gradients[this.graph.links[link][0]]; }
 }
 
+/** Arrays of numbers inside each other, with those that JSON has no word for. */
+function numeric(x) {
+  if (Array.isArray(x)) return x.map(numeric);
+  return x && typeof x === "object" ? Object.fromEntries(Object.entries(x).map(([key, part]) => [key, numeric(part)])) : Number(x);
+}
+
 /** The same graph walked impatiently: each node hands on the moment that anything arrives. */
 class WrongWalk {
   constructor(data, graph) {
@@ -91,7 +99,7 @@ class WrongWalk {
   arrived(node, steps) {
     const isRoot = node === this.graph.root;
     let sum = isRoot ? 1 : 0, count = 0;
-    for (let k = 0; k < steps; k++) {
+    for (let k = 0; k < Math.min(steps, this.end); k++) {
       if (this.graph.target(this.links[k]) !== node) continue;
       sum += this.contributions[k];
       count++;

@@ -121,6 +121,7 @@ function has(sorted, wanted) {
 /** The number that an item passes on: of a unit its activation, of a part its last sum. */
 function outlet(graph, item) {
   if (item.kind === "node") return item.node;
+  if (has(item.nodes, graph.root)) return graph.root;
   if (item.children && item.children.length && item.children[0].kind === "example") return outlet(graph, item.children[0]);
   for (let k = item.nodes.length - 1; k >= 0; k--) {
     const node = item.nodes[k];
@@ -156,9 +157,9 @@ function moments(graph, view) {
       }
       continue;
     }
-    const computed = Math.max(...item.nodes.map((node) => graph.computedAt[node]));
+    const computed = item.nodes.reduce((most, node) => Math.max(most, graph.computedAt[node]), 0);
     if (computed) found.set(computed, { time: computed, kind: "values", item });
-    const given = Math.max(...item.nodes.map((node) => graph.givenAt(node)));
+    const given = item.nodes.reduce((most, node) => Math.max(most, graph.givenAt(node)), 0);
     if (given) found.set(given, { time: given, kind: "links", item });
   }
   if (view.inside.has(graph.root)) found.set(graph.seededAt, { time: graph.seededAt, kind: "seed" });
