@@ -67,7 +67,8 @@ CONTRAST = """() => {
       layers.unshift(parse(getComputedStyle(at).backgroundColor));
     return layers.reduce((below, top) => over(top, below), [255, 255, 255]);
   };
-  const visible = (element) => element.checkVisibility() && !element.closest("[disabled], [aria-disabled=true], .ghost");
+  const visible = (element) => element.checkVisibility() && !element.closest(ASIDE);
+  const ASIDE = "[disabled], [aria-disabled=true], .ghost";
   const found = [];
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());

@@ -140,7 +140,7 @@ def test_another_expression_and_what_cannot_be_read(play):
         map(number, (a.grad, d.grad, out.data))
     )
     live.put("#expression", "a +* b")
-    assert "invalid syntax" in live.said() and live.page.input_value("#expression") == "d = a*a; d*d + b"
+    assert "invalid syntax" in live.said() and live.page.input_value("#expression") == "a +* b"
     live.put("#expression", "log(0 * a)")
     assert "log" in live.said()
     assert [c for c in live.complaints if REFUSED not in c] == []
@@ -341,7 +341,7 @@ def test_a_digit_is_drawn_seen_and_explained(play):
     state = live.session.state()
     drawn = np.array(state["image"]).reshape(28, 28)
     assert state["image"] != example and drawn[:, 13:15].sum() > 20 and drawn[:, :10].sum() == drawn[:, 18:].sum() == 0
-    shares = page.eval_on_selector_all(".bars .share", "all => all.map((one) => one.textContent)")
+    shares = page.eval_on_selector_all(".bars .chance", "all => all.map((one) => one.textContent)")
     for text, p in zip(shares, state["probabilities"]):
         assert text == ("< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %")
     assert page.locator(".bars .best .digit").text_content() == str(int(np.argmax(state["probabilities"])))

@@ -1,8 +1,8 @@
 """``tinynet explain``: backpropagation through an expression or a network, every step in words and numbers."""
 
 import argparse
+import itertools
 import sys
-import tempfile
 import webbrowser
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from tinynet.cli.expressions import Expression, ExpressionParser, read_variables
 from tinynet.cli.parser import Parser, UsageError, number
 from tinynet.cli.stepping import step_through
 from tinynet.explain import Explanation, explain
-from tinynet.explain.words import LEAVES
+from tinynet.explain.displays import check_ending
+from tinynet.explain.words import leaves
 
 EXAMPLE = """\
   tinynet explain "(a*b + 10).tanh()" a=2 b=-3
@@ -43,7 +44,11 @@ def parser() -> Parser:
         metavar="PATH",
         help="write it as well: .html to walk through, .svg, .md, .txt, .dot, .mmd, .json, .py (as code), .tex",
     )
-    p.add_argument("--open", action="store_true", help="show the page on which to walk through it in a browser")
+    p.add_argument(
+        "--open",
+        action="store_true",
+        help="save the page on which to walk through it in this folder, and show it in a browser",
+    )
     p.add_argument(
         "--step",
         action="store_true",
@@ -71,10 +76,13 @@ def run(args: argparse.Namespace) -> int:
     """Compute, explain, save, open."""
     if args.expression is None and args.model is None:
         raise UsageError('what is to be explained? An expression, "a*b + 10" a=2 b=-3, or --model 784-16-16-10.')
+    if (args.step or args.predict) and args.train_steps:
+        raise UsageError("keys walk through one run: leave out --train-steps, or look at them with --open.")
+    for path in args.save:
+        check_ending(Path(path), Explanation.endings)
     explanation = _expression(args) if args.model is None else _network(args)
     if args.step or args.predict:
-        leaves = LEAVES + str(explanation).rpartition(f"\n{LEAVES}")[2]
-        step_through(explanation.walk, leaves, args.predict)
+        step_through(explanation.walk, leaves(explanation.story), args.predict)
     elif not args.open:
         print(explanation)
     saved = [explanation.save(path) for path in args.save]
@@ -82,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"Saved {path}.")
     if args.open:
         pages = [path for path in saved if path.suffix.lower() == ".html"]
-        _open(pages[0] if pages else explanation.save(Path(tempfile.mkdtemp(prefix="tinynet-")) / "backprop.html"))
+        _open(pages[0] if pages else explanation.save(_free_name()))
     return 0
 
 
@@ -105,7 +113,13 @@ def _network(args: argparse.Namespace) -> Explanation:
     return explained_model(args)
 
 
+def _free_name() -> Path:
+    """A page in this folder, where every browser may read: backprop.html, or backprop-2.html where that is taken."""
+    names = (Path("backprop.html" if k == 1 else f"backprop-{k}.html") for k in itertools.count(1))
+    return next(path for path in names if not path.exists())
+
+
 def _open(page: Path) -> None:
-    """Show a page in a browser; where there is none, say where it lies."""
+    """Show a page in a browser; where there is none, say so. Either way say where it lies."""
     shown = webbrowser.open(page.resolve().as_uri())
     print(f"{'Opened' if shown else 'No browser was found here. Open'} {page.resolve().as_uri()}")

@@ -5,6 +5,7 @@ Separate because an expression needs neither NumPy nor data sets. Must not know 
 
 import argparse
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,6 @@ def explained_model(args: argparse.Namespace) -> Explanation:
         UsageError: the parts do not fit each other.
         CheckpointError: the file holds no network.
     """
-    if args.expression is not None:
-        raise UsageError(
-            f"there is one thing to explain at a time; got an expression, {args.expression!r:.40}, and --model."
-        )
     for what, names in (("dataset", DATASETS), ("activation", ACTIVATIONS)):
         if getattr(args, what) is not None:
             _known(what, getattr(args, what), list(names))
@@ -45,12 +42,17 @@ def explained_model(args: argparse.Namespace) -> Explanation:
         y = np.asarray(y, np.float64).reshape(count, -1)
     steps = args.train_steps or 0
     rate = RATE if args.lr is None else args.lr
-    shown = explain(
-        model, x, y, recipe.cost(), optimizer=optim.SGD(lr=rate) if steps else None, steps=steps, limit=args.limit
-    )
+    rule = optim.SGD(lr=rate) if steps else None
+    shown = explain(model, x, y, recipe.cost(), optimizer=rule, steps=steps, progress=_progress, limit=args.limit)
     which = f"example {first}" if count == 1 else f"examples {first} to {first + count - 1}"
     shown.run.title = f"{'-'.join(map(str, recipe.sizes))} on {which} of {recipe.dataset}"
     return shown
+
+
+def _progress(step: int, steps: int) -> None:
+    """A line that is written over, where somebody is looking."""
+    if sys.stderr.isatty():
+        print(f"\rtraining step {step} of {steps}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
 
 
 def _network(args: argparse.Namespace) -> tuple[Recipe, Module, Dataset]:

@@ -214,7 +214,7 @@ class Expression:
             return self.names[node.id]
         if node.id in FUNCTIONS:
             raise self._wrong(node, f"{node.id} is a function: write {node.id}(x)")
-        hint = did_you_mean(node.id, [*self.names, *FUNCTIONS])
+        hint = did_you_mean(node.id, [*self.names, *(FUNCTIONS if len(node.id) > 2 else [])])
         hint = hint if len(hint) > 1 else f". Give it after the expression: {node.id}=2"
         raise self._wrong(node, f"there is no number for {node.id}{hint}")
 

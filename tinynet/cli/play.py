@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import os
 import sys
 import time
 import warnings
@@ -12,6 +13,7 @@ from tinynet import data, nn, optim
 from tinynet.cli.expressions import FUNCTIONS, LONGEST, Expression, ExpressionParser, read_variables
 from tinynet.cli.parser import Parser, UsageError, choice, number, sizes
 from tinynet.cli.recipe import ACTIVATIONS, open_model
+from tinynet.errors import did_you_mean
 from tinynet.play import DigitsSession, ExpressionSession, PointsSession, Session, serve
 from tinynet.play.points import LARGEST_SEED, MOST_LAYERS, MOST_POINTS, MOST_UNITS
 from tinynet.play.points_file import read_points
@@ -147,6 +149,8 @@ def _points(args: argparse.Namespace) -> PointsSession:
     else:
         if args.n is not None:
             raise UsageError("--n is for points that are made; a file has as many as it has. Leave it out.")
+        if not os.path.exists(name) and (hint := did_you_mean(name, DATA)) != ".":
+            raise UsageError(f"there is no file {name}, and no data set of that name{hint}")
         x, y = read_points(name)  # type: ignore[assignment]
     return PointsSession(
         x, y, hidden, args.activation or "tanh", ACTIVATIONS, seed, RATE if args.lr is None else args.lr

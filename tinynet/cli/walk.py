@@ -3,14 +3,13 @@
 A ``Walk`` is the place, a ``Quiz`` the answers of ``--predict``. Must not know keys, lines or terminals.
 """
 
-from contextlib import suppress
 from math import isfinite
 from typing import NamedTuple
 
 from tinynet.cli.expressions import Expression
 from tinynet.cli.parser import UsageError
 from tinynet.errors import DomainError
-from tinynet.explain.hints import rule_of
+from tinynet.explain.hints import from_digits, rule_of
 from tinynet.explain.notation import number
 from tinynet.explain.trace import Node, Step, Trace
 from tinynet.explain.words import slope
@@ -102,7 +101,7 @@ class Quiz:
             point = ", with a point for the decimals" if "," in text else ""
             what = "That cannot be computed. " if text else ""
             return Reply(f"{what}Type a number{point}: -0.75, -3/4 or 0.5*3. Then Enter.")
-        if any(_near(x, right) for right in _right(step)):
+        if any(_near(x, right) for right in (step.contribution, from_digits(step))):
             self.at_first[at] = not tries
             return Reply("Right.", right=True)
         self.wrong[at] = tries + 1
@@ -124,15 +123,6 @@ def _computed(text: str) -> float | None:
     except (UsageError, DomainError):
         return None
     return x if isfinite(x) else None
-
-
-def _right(step: Step) -> list[float]:
-    """What the exact numbers give, and what the digits on the screen give, which are all that a learner has."""
-    right, rule = [step.contribution], step.node.primitive and step.node.primitive.rule(step.i)
-    exact = (step.upstream, step.node.value, *[x.value for x in step.node.parents])
-    with suppress(ValueError, ArithmeticError):
-        right += [float(rule(*[float(f"{x:g}") for x in exact]))] if rule else []
-    return right
 
 
 def _near(x: float, right: float) -> bool:

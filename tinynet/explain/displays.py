@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tinynet.errors import ArgumentError
 from tinynet.explain import page
@@ -28,7 +28,12 @@ class Drawing:
     Attributes:
         nodes: every value of the graph in forward order, the result last.
         limit: how many values are drawn at most, None for all.
+        endings: the method that writes each kind of file.
     """
+
+    endings: ClassVar[dict[str, str]] = {
+        ".svg": "svg", ".dot": "dot", ".mmd": "mermaid", ".html": "html", ".txt": "__str__", ".md": "markdown",
+    }  # fmt: skip
 
     def __init__(self, nodes: list[Node], limit: int | None) -> None:
         self.nodes = nodes
@@ -59,25 +64,12 @@ class Drawing:
 
         Raises:
             ArgumentError: another ending.
-            FileError: the folder does not exist, or cannot be written to.
+            FileError: the place cannot be written to.
         """
         path = Path(path)
-        write = self._writers().get(path.suffix.lower())
-        if write is None:
-            raise ArgumentError(
-                f"Saving {path}: {path.suffix or 'a name without an ending'} is no format here. "
-                f"End the name with one of {', '.join(self._writers())}."
-            )
-        text = write()
+        text = getattr(self, self.endings[check_ending(path, self.endings)])()
         write_bytes(path, (text if text.endswith("\n") else text + "\n").encode())
         return path
-
-    def _writers(self) -> dict[str, Callable[[], str]]:
-        """How the file of each ending is written."""
-        return {
-            ".svg": self.svg, ".dot": self.dot, ".mmd": self.mermaid, ".html": self.html, ".txt": self.__str__,
-            ".md": self.markdown,
-        }  # fmt: skip
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -100,6 +92,8 @@ class Explanation(Drawing):
         told: of how many steps, None for all.
         limit: how many values are drawn at most, None for all.
     """
+
+    endings: ClassVar[dict[str, str]] = Drawing.endings | {".json": "json", ".py": "source", ".tex": "latex"}
 
     def __init__(self, walk: Trace, limit: int | None, drawn: int | None) -> None:
         super().__init__(walk.nodes, drawn)
@@ -155,9 +149,6 @@ class Explanation(Drawing):
         """Every sentence as Markdown, with the graph as a Mermaid drawing."""
         return page.markdown(self.story, self.mermaid())
 
-    def _writers(self) -> dict[str, Callable[[], str]]:
-        return super()._writers() | {".json": self.json, ".py": self.source, ".tex": self.latex}
-
     def _repr_html_(self) -> str:
         """The page in a frame of its own; and the picture and the words, for where a notebook is only read."""
         return page.framed(self.html(), page.fragment(self.story, self.svg()))
@@ -168,6 +159,17 @@ class Explanation(Drawing):
         return plain(self.story)
 
 
+def check_ending(path: Path, endings: dict[str, str]) -> str:
+    """The ending of a file's name. Raises ``ArgumentError`` where nothing is written that way."""
+    ending = path.suffix.lower()
+    if ending not in endings:
+        raise ArgumentError(
+            f"Saving {path}: {path.suffix or 'a name without an ending'} is no format here. "
+            f"End the name with one of {', '.join(endings)}."
+        )
+    return ending
+
+
 def explain(
     root: Any,
     x: Any = None,
@@ -176,6 +178,7 @@ def explain(
     *,
     optimizer: Any = None,
     steps: int = 0,
+    progress: Callable[[int, int], None] | None = None,
     limit: int | None = 200,
 ) -> Explanation:
     """Every step of backpropagation from a result to its leaves, numbers plugged in; no Value is changed.
@@ -196,6 +199,7 @@ def explain(
         root: a Value, a Tensor with one element on the scalar backend, or a Module.
         x, y, loss: for a Module: a batch of inputs and targets, and what takes (output, target).
         optimizer, steps: for a Module: the update rule, without parameters, and how many updates to show.
+        progress: for a Module: called after each step with its number and how many there are.
         limit: how many steps are told in words at most, the ones nearest the result; None for all.
 
     Raises:
@@ -205,16 +209,19 @@ def explain(
     drawn = 400 if limit is not None else None
     if not hasattr(root, "named_parameters"):
         return Explanation(trace(root), limit, drawn)
-    from tinynet.explain.model_run import layers, walks
+    from tinynet.explain.model_run import image, layers, walks
 
     frames = walks(root, x, y, loss, optimizer, steps)
     walk, more = next(frames)
     shown = Explanation(walk, limit, drawn)
     shown.run = Run(shown.story.title)
     shown.run.add(walk, **more)
-    for walk, more in frames:
+    for k, (walk, more) in enumerate(frames, 1):
         shown.run.add(walk, **more)
-    shown.run.describe_layers(layers(root))
+        if progress is not None:
+            progress(k, steps)
+    seen = image(x)
+    shown.run.describe(layers(root), () if seen is None else seen.shape)
     return shown
 
 

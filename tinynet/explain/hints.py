@@ -1,10 +1,11 @@
 """The name of each rule of the formula sheet, and the hint that goes with it, for those who compute along.
 
 Separate because the page and the terminal must name a rule alike. A hint says what to do, not what comes out. Must not
-know graphs or numbers.
+know how anything is shown.
 """
 
 from tinynet.explain.symbols import Symbol, Variable
+from tinynet.explain.trace import Step
 from tinynet.primitives import Primitive
 
 RULES: dict[str, tuple[str, str]] = {
@@ -37,6 +38,19 @@ CHAIN = ("the chain rule", "Multiply what arrives by the local derivative.")
 def rule_of(primitive: Primitive | None) -> tuple[str, str]:
     """The rule's name, and a hint."""
     return RULES.get(primitive.name if primitive else "", CHAIN)
+
+
+def from_digits(step: Step) -> float:
+    """What a step hands on by the numbers as they are shown, to six digits: all that somebody who computes along has.
+
+    Where a function is flat that is another number: 1 − result² of a tanh that is shown as 1.
+    """
+    rule = step.node.primitive and step.node.primitive.rule(step.i)
+    shown = [float(f"{x:g}") for x in (step.upstream, step.node.value, *[x.value for x in step.node.parents])]
+    try:
+        return float(rule(*shown)) if rule else step.contribution
+    except (ValueError, ArithmeticError, TypeError):
+        return step.contribution
 
 
 def templates(primitive: Primitive, inputs: int) -> tuple[Symbol, list[Symbol | None]]:

@@ -5,11 +5,14 @@ Separate because explaining a Value needs none of this, and no NumPy. Must not k
 
 import copy
 from collections.abc import Callable, Iterator
+from math import isqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinynet.errors import ArgumentError
+from tinynet.explain.groups import SMALLEST_IMAGE
 from tinynet.explain.trace import Trace, as_value, trace
 from tinynet.modes import no_grad
 from tinynet.nn import CrossEntropyLoss, Module
@@ -53,21 +56,34 @@ def walks(
     rule = copy.deepcopy(optimizer)
     if rule is not None:
         rule.bind(twin.parameters())
-    host = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
+    host: Any = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
     target = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
     if host.dtype.kind == "f":  # with a gradient, so that every use of a number is a use of the same Value
         host = Tensor(host, backend="scalar", requires_grad=True)
         host.backend.label(host.data, "x")
+    pixels = {"input": seen.tolist()} if (seen := image(x)) is not None else {}
     for step in range(steps + 1):
         twin.zero_grad()
         output = twin(host)
         result = loss(output, target)
         number = as_value(result)
         number.label = number.label or "loss"
-        yield trace(number), {"outputs": _outputs(output, target, loss)}
+        yield trace(number), {"outputs": _outputs(output, target, loss)} | pixels
         if step < steps and rule is not None:
             result.backward()
             rule.step()
+
+
+def image(x: Any) -> NDArray[Any] | None:
+    """The first example of a batch, where it is an image of one channel, (rows, columns); None where it is none."""
+    host = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
+    if host.ndim < 2 or not len(host) or host.dtype.kind != "f":
+        return None
+    one = np.squeeze(host[0])
+    side = isqrt(one.size)
+    if one.ndim == 1 and side * side == one.size and side >= SMALLEST_IMAGE:
+        return one.reshape(side, side)
+    return one if one.ndim == 2 and min(one.shape) >= SMALLEST_IMAGE else None
 
 
 def layers(model: Module) -> dict[str, str]:

@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinynet.explain.groups import Group, group_nodes
-from tinynet.explain.hints import rule_of, templates
+from tinynet.explain.hints import from_digits, rule_of, templates
+from tinynet.explain.names import Names
 from tinynet.explain.symbols import Symbol, Variable
 from tinynet.explain.trace import Node, Trace
 from tinynet.explain.wrong_order import walk_impatiently
 from tinynet.primitives import Primitive
 
 FORMAT, VERSION = "tinynet trace", 1
-LARGEST_WRONG_WALK = 2000  # nodes: in larger graphs nobody follows it
+LARGEST_FOLLOWED = 2000  # nodes: in larger graphs nobody follows a wrong walk, or computes along
 
 Json = dict[str, Any]
 
@@ -39,37 +40,44 @@ class Run:
 
     def add(self, walk: Trace, **more: Any) -> None:
         """Write down one more walk; ``more`` goes into its frame: the outputs of a model, say."""
-        shape = [(node.name, node.primitive, *[x.id for x in node.parents]) for node in walk.nodes]
+        shape = [
+            ("" if node.nameless else node.name, node.primitive, *[x.id for x in node.parents]) for node in walk.nodes
+        ]
         if shape not in self._shapes:
             self._shapes.append(shape)
             self.graphs.append(_graph(walk.nodes))
+        index = self._shapes.index(shape)
+        _name_what_moves(self.graphs[index], walk.nodes)
         frame: Json = {
-            "graph": self._shapes.index(shape),
+            "graph": index,
             "values": [node.value for node in walk.nodes],
             "gradients": [node.gradient for node in walk.nodes],
             "locals": [step.local for step in walk.steps],
             "contributions": [step.contribution for step in walk.steps],
             "stale": [node.id for node in walk.nodes if node.stale],
         }
-        if len(walk.nodes) <= LARGEST_WRONG_WALK:
+        if len(walk.nodes) <= LARGEST_FOLLOWED:
             frame["wrong"] = _wrong(walk)
+            frame["rounded"] = _rounded(walk)
         self.frames.append(frame | more)
 
-    def describe_layers(self, descriptions: dict[str, str]) -> None:
-        """Say more about the layers than their names: ``{"0": "Linear(784, 16)"}``."""
+    def describe(self, descriptions: dict[str, str], shape: tuple[int, ...] = ()) -> None:
+        """Say more than the labels do: what each layer is, ``{"0": "Linear(784, 16)"}``, and the shape of an image."""
         for graph in self.graphs:
             for group in graph["groups"]:
+                if group["kind"] == "input" and shape:
+                    group["shape"] = list(shape)
                 if group["kind"] == "layer" and group["name"] in descriptions:
                     group["description"] = descriptions[group["name"]]
 
     def data(self) -> Json:
         """All of it, as JSON has it."""
-        frames = [{key: _plain(value) for key, value in frame.items()} for frame in self.frames]
+        frames = [{key: as_json(value) for key, value in frame.items()} for frame in self.frames]
         return {
             "format": FORMAT,
             "version": VERSION,
             "title": self.title,
-            "graphs": [{key: _plain(value) for key, value in graph.items()} for graph in self.graphs],
+            "graphs": [{key: as_json(value) for key, value in graph.items()} for graph in self.graphs],
             "frames": frames,
         }
 
@@ -92,6 +100,23 @@ def _graph(nodes: list[Node]) -> Json:
         "parents": [[x.id for x in node.parents] for node in nodes],
         "groups": [_group(group) for group in groups],
         "group": membership,
+    }
+
+
+def _name_what_moves(graph: Json, nodes: list[Node]) -> None:
+    """A number that is another one in this frame cannot go by its digits any longer: it is called x1, x2 …"""
+    names = Names(graph["names"])
+    for i in [i for i in graph["nameless"] if graph["names"][i] != nodes[i].name]:
+        graph["names"][i] = names.next("x")
+        graph["nameless"].remove(i)
+
+
+def _rounded(walk: Trace) -> Json:
+    """By the number of its link, what is handed on by the digits that are shown, where that is something else."""
+    return {
+        str(k): rough
+        for k, step in enumerate(walk.steps)
+        if not math.isclose(rough := from_digits(step), step.contribution, rel_tol=5e-3)
     }
 
 
@@ -142,12 +167,12 @@ def _wrong(walk: Trace) -> Json:
     }
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold: whole floats as integers, those that are no number as text."""
+def as_json(value: Any) -> Any:
+    """A value as JSON can hold it: whole floats as integers, those that are no number as text."""
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e15:
             return int(value)
         return value if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, Iterable) and not isinstance(value, str) else value
+        return {key: as_json(part) for key, part in value.items()}
+    return [as_json(part) for part in value] if isinstance(value, Iterable) and not isinstance(value, str) else value

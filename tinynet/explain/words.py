@@ -43,13 +43,13 @@ def tell(trace: Trace, limit: int | None) -> Story:
     """The story of a walk: at most ``limit`` steps, the ones nearest the result, and as many values and leaves."""
     root = trace.root
     named = [node for node in trace.nodes if not node.nameless]
-    leaves = trace.leaves
+    ends = trace.leaves
     forward = named if limit is None else named[-limit:]
     steps = trace.steps[:limit]
-    shown = leaves[:limit]
+    shown = ends[:limit]
     return Story(
         title=f"Backpropagation through {root.name}",
-        summary=f"{counted(len(trace.nodes), 'value')}, {counted(len(trace.nodes) - len(leaves), 'operation')}, "
+        summary=f"{counted(len(trace.nodes), 'value')}, {counted(len(trace.nodes) - len(ends), 'operation')}, "
         f"{counted(len(trace.steps), 'step')} of the chain rule.",
         forward=[forward_sentence(node) for node in forward],
         forward_note=_left_out(len(named) - len(forward), "earlier value"),
@@ -60,7 +60,7 @@ def tell(trace: Trace, limit: int | None) -> Story:
         backward_note=_left_out(len(trace.steps) - len(steps), "further step"),
         heads=("leaf", "value", slope(root.name, "leaf")),
         leaves=[(leaf.name, number(leaf.value), number(leaf.gradient)) for leaf in shown],
-        leaves_note=_left_out(len(leaves) - len(shown), "further leaf", "further leaves"),
+        leaves_note=_left_out(len(ends) - len(shown), "further leaf", "further leaves"),
     )
 
 
@@ -73,12 +73,15 @@ def plain(story: Story) -> str:
         for made, sentences in story.backward:
             lines += _indented(2, [made]) + _indented(4, sentences)
         lines += _indented(2, [story.backward_note] if story.backward_note else [])
+    return "\n".join([*lines, "", leaves(story)])
+
+
+def leaves(story: Story) -> str:
+    """The last part of it: the leaves with their gradients, as a table."""
     rows = [story.heads, *story.leaves]
     widths = [max(columns(row[i]) for row in rows) for i in range(3)]
-    lines += ["", LEAVES]
-    lines += _indented(2, ("  ".join(map(padded, row, widths)).rstrip() for row in rows))
-    lines += _indented(2, [story.leaves_note] if story.leaves_note else [])
-    return "\n".join(lines)
+    table = ["  ".join(map(padded, row, widths)).rstrip() for row in rows]
+    return "\n".join([LEAVES, *_indented(2, table, [story.leaves_note] if story.leaves_note else [])])
 
 
 def forward_sentence(node: Node) -> str:

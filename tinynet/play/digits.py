@@ -16,10 +16,10 @@ from tinynet.data.centring import centred
 from tinynet.errors import ArgumentError
 from tinynet.explain.feature_maps import feature_maps
 from tinynet.explain.model_run import layers, walks
-from tinynet.explain.run import Run
+from tinynet.explain.run import Run, as_json
 from tinynet.explain.trace import Trace
 from tinynet.play.requests import Request
-from tinynet.play.session import Json, Position, Session, plain
+from tinynet.play.session import Json, Position, Session
 from tinynet.training.report import confidences, measure
 
 SIDE = 28
@@ -123,7 +123,7 @@ class DigitsSession(Session[Drawn]):
         walk, more = next(walks(self.model, position.seen[None], np.array([position.label]), self.cost, None, 0))
         run = Run(f"Backpropagation through {walk.root.name}")
         run.add(walk, **more)
-        run.describe_layers(layers(self.model))
+        run.describe(layers(self.model), (SIDE, SIDE))
         return walk, run
 
     def described(self, position: Drawn) -> Json:
@@ -141,12 +141,12 @@ class DigitsSession(Session[Drawn]):
                 {
                     "name": name,
                     "description": _description(modules, name),
-                    "values": [plain(x) for x in maps[name][0].tolist()],
+                    "values": [as_json(x) for x in maps[name][0].tolist()],
                 }
                 for name in maps
             ],
             "measure": measure(self.cost, len(self.classes)),
-            "probabilities": [plain(x) for x in confidences(self.cost, outputs)[0].tolist()],
+            "probabilities": [as_json(x) for x in confidences(self.cost, outputs)[0].tolist()],
         }
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from tinynet import nn
 from tinynet.errors import ArgumentError, did_you_mean
 from tinynet.explain.model_run import layers, walks
-from tinynet.explain.run import Run
+from tinynet.explain.run import Run, as_json
 from tinynet.explain.trace import Trace
 from tinynet.play import network
 from tinynet.play.requests import Request
 from tinynet.play.scattered import Scattered, shown
-from tinynet.play.session import Json, Session, check_finite, plain
+from tinynet.play.session import Json, Session, check_finite
 from tinynet.play.window import centres, window_around
 
 LARGEST = 1e6  # a coordinate or a weight: far out, and nothing computed from it overflows
@@ -194,7 +194,7 @@ class PointsSession(Session[Scattered]):
         walk, more = next(walks(model, x, y, network.LOSS, None, 0))
         run = Run(f"Backpropagation through {walk.root.name}")
         run.add(walk, **more)
-        run.describe_layers(layers(model))
+        run.describe(layers(model))
         return walk, run
 
     def described(self, position: Scattered) -> Json:
@@ -217,7 +217,7 @@ class PointsSession(Session[Scattered]):
             "seed": position.seed,
             "accuracy": float(right.mean()),
             "parameters": [
-                {"name": f"{name}[{','.join(map(str, index))}]", "value": plain(float(value))}
+                {"name": f"{name}[{','.join(map(str, index))}]", "value": as_json(float(value))}
                 for name, array in position.weights.items()
                 for index, value in np.ndenumerate(array)
             ],

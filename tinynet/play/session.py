@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from tinynet.errors import ArgumentError, did_you_mean
-from tinynet.explain.run import Run
+from tinynet.explain.run import Run, as_json
 from tinynet.explain.trace import Trace
 from tinynet.explain.words import tell
 from tinynet.play.page import live_page
@@ -117,8 +117,8 @@ class Session(ABC, Generic[P]):
         revision = asked.get("revision")
         if revision is not None and (revision != self.revision or isinstance(revision, bool)):
             raise OutOfDate(
-                f"this was asked of revision {revision!r}, and the engine is at {self.revision}. Nothing was changed: "
-                "look at the present state, and ask again."
+                "something else has changed the numbers in the meantime (another tab?), so this was not done. Nothing "
+                "was changed; here is where the engine is now: try again."
             )
         acts, name = self.acts(), asked.get("act")
         if not isinstance(name, str) or name not in acts:
@@ -184,24 +184,17 @@ class Session(ABC, Generic[P]):
             "run": self.explained(position),
             "lr": position.lr,
             "steps": position.steps,
-            "history": [plain(loss) for loss in position.history],
-            "loss": plain(self.loss(position)),
+            "history": [as_json(loss) for loss in position.history],
+            "loss": as_json(self.loss(position)),
             "note": position.note,
         }
         return state | self.described(position)
-
-
-def plain(x: float) -> float | str:
-    """A number as JSON can hold it: those that are none as text, as in a run."""
-    if math.isfinite(x):
-        return float(x)
-    return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
 
 
 def check_finite(name: str, x: float) -> None:
     """Refuse a step that would lead out of all numbers. Raises ``ArgumentError``."""
     if not math.isfinite(x):
         raise ArgumentError(
-            f"after the next step {name} would be {plain(x)}, and nothing would be left to go on from: the steps are "
+            f"after the next step {name} would be {as_json(x)}, and nothing would be left to go on from: the steps are "
             "too long. Take a smaller learning rate."
         )

@@ -28,15 +28,15 @@ function line(text, x, y, kind = "") {
   return svg("text", { x, y, class: kind }, text);
 }
 
-function makeBox(run, graph, view, item) {
-  if (item.kind === "node") return nodeBox(run, graph, view, item);
-  if (item.kind === "input") return inputBox(graph, item);
+function makeBox(run, graph, item) {
+  if (item.kind === "node") return nodeBox(run, graph, item);
+  if (item.kind === "input") return inputBox(run, graph, item);
   if (item.kind === "layer") return layerBox(run, graph, item);
-  return summaryBox(graph, view, item);
+  return summaryBox(graph, item);
 }
 
 /** A number: its name, its data, its gradient; the operation that made it on its left edge. */
-function nodeBox(run, graph, view, item) {
+function nodeBox(run, graph, item) {
   const node = item.node;
   const label = graph.nameless.has(node) ? "" : clip(graph.names[node], LONGEST);
   const sign = graph.isLeaf(node) ? "" : clip(graph.operationOf(node).symbol, 9);
@@ -77,10 +77,10 @@ function sums(frame, node) {
 }
 
 /** What goes in: an image as an image, other numbers as cells. */
-function inputBox(graph, item) {
+function inputBox(run, graph, item) {
   const [down, across] = item.shape;
   const nodes = item.nodes.filter((node) => graph.isLeaf(node));
-  if (item.shape.length === 2 && down * across === nodes.length) {
+  if (item.shape.length === 2 && run.frames[0].input) {
     const size = 112;
     const image = svg("image", { x: -size / 2, y: -size / 2 + 9, width: size, height: size * down / across, class: "pixels" });
     const element = svg("g", {}, svg("rect", { class: "box leaf", x: -size / 2 - 8, y: -size / 2 - 18, width: size + 16, height: size + 36, rx: 7 }),
@@ -88,19 +88,12 @@ function inputBox(graph, item) {
     return {
       width: size + 16, height: size + 36, element, shift: 0,
       update(now) {
-        const byName = [...nodes].sort((a, b) => pixel(graph, a) - pixel(graph, b)).map((node) => now.frame.values[node]);
-        image.setAttribute("href", picture(byName, down, across, grey));
+        image.setAttribute("href", picture(now.frame.input.flat(), down, across, grey));
         return `the input, an image of ${down} by ${across} pixels`;
       },
     };
   }
-  return cellBox("input", counted(nodes.length, "number"), nodes.map((node) => ({ name: graph.names[node], node })), "leaf", graph);
-}
-
-/** The place of a pixel in its image, read from its name: x[0,3,5]. */
-function pixel(graph, node) {
-  const numbers = graph.names[node].match(/\d+/g).map(Number).slice(1);
-  return numbers.length > 1 ? numbers[numbers.length - 2] * 10000 + numbers[numbers.length - 1] : numbers[0];
+  return cellBox("input", counted(nodes.length, "number"), nodes.map((node) => ({ name: graph.names[node], node })), "leaf");
 }
 
 /** A layer: a row for each unit, with its activation and its gradient; the last one's outputs as bars. */
@@ -116,10 +109,10 @@ function layerBox(run, graph, item) {
   if (item.key === `g${last}` && outputs && units.length <= BARS && outputs.values[0].length === units.length) {
     return barBox(title, outlets, first);
   }
-  return cellBox(title, `${counted(units.length, "unit")}${bent}${first}`, outlets, "value", graph);
+  return cellBox(title, `${counted(units.length, "unit")}${bent}${first}`, outlets, "value");
 }
 
-function cellBox(title, subtitle, cells, kind, graph) {
+function cellBox(title, subtitle, cells, kind) {
   const shown = cells.slice(0, ROWS);
   const width = Math.max(title.length, subtitle.length, 20) * LETTER + 2 * PAD;
   const height = 2 * LINE + 22 + shown.length * CELL + (cells.length > ROWS ? LINE : 0) + 8;
@@ -192,7 +185,7 @@ function barBox(title, outlets, first) {
 }
 
 /** A unit, a part, the loss: its name, how many numbers are in it, and the one that it passes on. */
-function summaryBox(graph, view, item) {
+function summaryBox(graph, item) {
   const node = outlet(graph, item);
   const weights = weightImage(graph, item);
   const size = weights ? 64 : 0;

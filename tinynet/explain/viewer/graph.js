@@ -12,7 +12,7 @@ class Picture {
   show(run, graph, view) {
     this.graph = graph;
     this.view = view;
-    this.boxes = view.items.map((item) => makeBox(run, graph, view, item));
+    this.boxes = view.items.map((item) => makeBox(run, graph, item));
     const order = view.items.map((item) => item.nodes.reduce((most, node) => Math.max(most, graph.computedAt[node]), 0));
     const places = layOut(this.boxes, view.edges, order, view.numbers ? 94 : 44);
     this.width = places.width + 2 * MARGIN;
@@ -78,10 +78,10 @@ class Picture {
     this.follow(now);
   }
 
-  /** Scroll, where the picture is larger than its place, to what is happening. */
+  /** Scroll, where the picture is larger than its place, to what is happening; to where it begins where nothing is. */
   follow(now) {
-    const k = this.view.items.findIndex((item) => item.key === now.current);
-    if (k < 0 || !now.moved) return;
+    if (!now.moved) return;
+    const k = Math.max(0, this.view.items.findIndex((item) => item.key === now.current));
     const frame = this.element.parentElement, box = this.boxes[k];
     const x = (box.x + MARGIN) * this.scale, y = (box.y + MARGIN) * this.scale;
     const inside = x > frame.scrollLeft + 60 && x < frame.scrollLeft + frame.clientWidth - 60

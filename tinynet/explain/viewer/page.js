@@ -3,21 +3,20 @@
 class Page {
   constructor(data) {
     this.state = { frame: 0, time: 0, path: [], mode: "watch", flat: null };
-    this.predictions = new Predictions();
     this.picture = new Picture(byId("graph"), { open: (item) => this.open(item), point: (item) => this.point(item), pick: (item) => this.pick(item) });
     this.playing = null;
     this.written = -Infinity;
     this.load(data);
     this.bind();
     this.readAddress();
-    this.look();
-    this.picture.fit();
+    this.look(true);
   }
 
   /** Take another run, or the same one after an edit; the place and the moment stay where they can. */
   load(data) {
     this.run = new Run(data);
     this.trees = new Map();
+    this.predictions = new Predictions(); // what was answered was answered of other numbers
     byId("title").textContent = this.run.title;
     document.title = this.run.title;
   }
@@ -35,7 +34,7 @@ class Page {
   // --- what is in sight -------------------------------------------------------------------------------------------
 
   /** Lay out the sight that the state asks for, and bring it up to the moment. */
-  look() {
+  look(fit = false) {
     const frames = this.run.frames.length;
     this.state.frame = Math.min(Math.max(this.state.frame, 0), frames - 1);
     this.way = follow(this.tree(), this.state.path);
@@ -44,6 +43,7 @@ class Page {
     this.view = sight(this.graph, this.way);
     this.moments = this.state.mode === "wrong" ? this.wrongMoments() : moments(this.graph, this.view);
     this.picture.show(this.run, this.graph, this.view);
+    if (fit) this.picture.fit();
     this.drawTrail();
     this.refresh();
   }
@@ -72,6 +72,7 @@ class Page {
     byId("told").replaceChildren(...tell({ ...this, graph: this.graph, frame: this.frame, mode: this.state.mode }));
     byId("portrait").replaceChildren(...portrait(this.graph, this.now, this.here));
     byId("score").textContent = this.state.mode === "predict" ? this.predictions.score() : "";
+    this.point(this.view.items.find((item) => item.key === this.pointed?.key) || null);
     this.drawControls();
     this.drawTraining();
     this.writeAddress();
@@ -148,7 +149,10 @@ class Page {
     this.goMoment(this.at + 1);
   }
 
-  back() { this.goMoment(this.state.time > this.moment.time ? this.at : this.at - 1); }
+  back() {
+    this.pause();
+    this.goMoment(this.state.time > this.moment.time ? this.at : this.at - 1);
+  }
 
   answered(remark) {
     this.refresh();
@@ -164,8 +168,8 @@ class Page {
 
   go(path) {
     this.state.path = path;
-    this.look();
-    this.picture.fit();
+    this.pushing = true; // the browser's Back leads out again
+    this.look(true);
     byId("stage").focus({ preventScroll: true });
   }
 
@@ -192,13 +196,14 @@ class Page {
 
   /** An item was clicked; a live page offers to change it. */
   pick(item) {
-    this.point(item, true);
+    this.point(item);
     this.onPick?.(item);
   }
 
-  point(item, stay = false) {
+  point(item) {
+    this.pointed = item;
     if (item) byId("about").replaceChildren(...about({ graph: this.graph, frame: this.frame, now: this.now }, item));
-    else if (!stay) byId("about").textContent = "Point at a number, or move to it with Tab, to see what it is.";
+    else byId("about").textContent = "Point at a number, or move to it with Tab, to see what it is.";
   }
 
   /** Go through the steps of this frame by itself. */
@@ -246,7 +251,7 @@ class Page {
   writeAddress() {
     const soon = this.written + 150 - performance.now();
     clearTimeout(this.writing);
-    if (soon > 0) {
+    if (soon > 0 && !this.pushing) {
       this.writing = setTimeout(() => this.writeAddress(), soon);
       return;
     }
@@ -260,7 +265,9 @@ class Page {
     if (flat !== null) said.set("numbers", flat ? 1 : 0);
     const wanted = said.toString() ? `#${said}` : "#";
     if (location.hash === wanted || (wanted === "#" && !location.hash)) return;
-    try { history.replaceState(null, "", wanted); } catch { /* a frame without an address of its own */ }
+    const { pushing } = this;
+    this.pushing = false;
+    try { history[pushing ? "pushState" : "replaceState"](null, "", wanted); } catch { /* a frame without an address of its own */ }
   }
 
   readAddress() {
@@ -288,13 +295,14 @@ class Page {
     on("smaller", "click", () => this.picture.zoom(this.picture.scale / 1.25));
     on("fit", "click", () => this.picture.fit());
     modeButtons().forEach((button) => button.addEventListener("click", () => this.setMode(button.dataset.mode)));
-    addEventListener("hashchange", () => { this.readAddress(); this.look(); });
+    addEventListener("hashchange", () => { this.readAddress(); this.look(true); });
     addEventListener("keydown", (event) => this.key(event));
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, summary")) return;
-    const onButton = event.target.closest("button, input");
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox], [type=range]), textarea, select, summary")) return;
+    if (event.target.closest("[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return; // the slider's own
+    const onButton = event.target.closest("button, [type=checkbox]");
     const act = {
       ArrowRight: () => this.forward(), ArrowLeft: () => this.back(), Home: () => this.goMoment(0), End: () => this.goMoment(this.moments.length - 1),
       " ": onButton ? null : () => this.play(), Escape: () => this.state.path.length && this.go(this.state.path.slice(0, -1)),

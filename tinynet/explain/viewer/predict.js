@@ -7,7 +7,10 @@ class Predictions {
 
   key(page, link) { return `${page.state.frame}:${link}`; }
 
-  isOpen(page, link) { return !this.answers.get(this.key(page, link))?.done; }
+  /** Whether a link is still to be answered; nobody can type what is no number. */
+  isOpen(page, link) {
+    return Number.isFinite(page.frame.contributions[link]) && !this.answers.get(this.key(page, link))?.done;
+  }
 
   score() {
     const done = [...this.answers.values()].filter((answer) => answer.done);
@@ -29,8 +32,8 @@ class Predictions {
       onsubmit: (event) => {
         event.preventDefault();
         const guess = readNumber(field.value);
-        if (guess === null) { remark.textContent = "Type a number: −0.25, 1e-3 or 3/4."; return; }
-        if (isRight(guess, told.contribution)) {
+        if (guess === null) { remark.textContent = "Type a number: −0.25, 1e-3, 3/4 or 2*0.5."; return; }
+        if (isRight(guess, told.contribution) || isRight(guess, frame.rounded[link] ?? NaN)) {
           answer.first = answer.tries === 0;
           answer.done = true;
           onward("Right.");
@@ -40,7 +43,7 @@ class Predictions {
         const total = told.before.sum + told.contribution;
         remark.textContent = told.before.count && isRight(guess, total)
           ? `${number(total)} is all that will have arrived. Asked is what this one link hands on.`
-          : `Not ${number(guess)}. Use ${told.operation.rule}: ${told.operation.hint}`;
+          : `${isRight(-guess, told.contribution) ? "Right but for its sign" : `Not ${number(guess)}`}. Use ${told.operation.rule}: ${told.operation.hint}`;
         remark.className = "remark wrong";
         show.hidden = answer.tries < 2;
         field.select();
@@ -54,11 +57,12 @@ function isRight(guess, wanted) {
   return number(guess) === number(wanted) || Math.abs(guess - wanted) <= 0.01 * Math.abs(wanted);
 }
 
-/** A number as people type it, a fraction too; null where it is none. */
+/** A number as people type it, a product or a fraction too; null where it is none. */
 function readNumber(text) {
   if (/^[1-9]\d{0,2}(,\d{3})+$/.test(text.trim())) return null; // a thousand, or one and no thousandths
-  const parts = text.replace(/[−–]/g, "-").replace(/\s/g, "").replace(/^\+/, "").split("/");
-  const numbers = parts.map((part) => (/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part.replace(",", ".")) : NaN));
-  const value = numbers.length === 2 ? numbers[0] / numbers[1] : numbers.length === 1 ? numbers[0] : NaN;
+  const parts = text.replace(/[−–]/g, "-").replace(/[×·]/g, "*").replace(/\s/g, "").split(/([*/])/);
+  const numbers = parts.filter((_, i) => i % 2 === 0);
+  const value = numbers.map((part) => (/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part.replace(",", ".")) : NaN))
+    .reduce((product, x, i) => (parts[2 * i - 1] === "/" ? product / x : product * x));
   return Number.isFinite(value) ? value : null;
 }

@@ -48,8 +48,10 @@ function tell(page) {
 
 const paragraph = (text, kind = "") => el("p", { class: kind }, text);
 
-function tellStart({ graph, mode, here }) {
+function tellStart({ mode, here, moments }) {
   const what = here.kind === "all" ? "The leaves are given; everything else is computed from them." : `Inside ${titleOf(here)}.`;
+  const asked = moments.some((moment) => moment.kind === "link");
+  if (mode === "predict" && !asked) return [el("h2", {}, "Predict"), paragraph("You are asked about single numbers. Open a layer and a unit, down to its numbers, and step forward there.")];
   return [el("h2", {}, "Before the first step"), paragraph(what),
     paragraph(mode === "predict" ? "Step forward to the results, then backward: before each gradient is shown, say what it will be."
       : "Step forward with the → key: first every value, then every gradient, one link of the chain rule at a time.", "quiet")];
@@ -78,7 +80,8 @@ function tellLink(graph, frame, link, asking) {
   const told = describeLink(graph, frame, link);
   const heading = el("h2", {}, `Backward: ${told.giver} hands on to ${told.taker}`);
   if (asking) {
-    return [heading, el("div", { class: "product" }, factor(told.upstreamName, number(told.upstream), "upstream", "arrives"), el("span", {}, "×"),
+    const made = equation(atom(told.giver), formula(graph, told.from, nameIn(graph)), formula(graph, told.from, (i) => frame.values[i]), number(frame.values[told.from]));
+    return [heading, el("p", { class: "sum" }, made), el("div", { class: "product" }, factor(told.upstreamName, number(told.upstream), "upstream", "arrives"), el("span", {}, "×"),
       factor(told.localName, "?", "local", "local derivative"), el("span", {}, "="), factor(`to ${told.taker}`, "?", "share", "handed on")), asking];
   }
   const first = told.before.count === 0 && !told.before.known;
@@ -123,8 +126,9 @@ function tellWrongStart(graph, frame, moments) {
   const what = paragraph("Here nobody waits: each number hands its gradient on the moment that anything arrives, and what comes later is never handed on.");
   if (wrong.spoilt.size && moments.length < 2) return [heading, what, paragraph(`In this graph ${counted(wrong.spoilt.size, "gradient")} will come out wrong. Open a part of it, or untick "layers", to watch it number by number.`, "warning")];
   if (wrong.spoilt.size) return [heading, what, paragraph(`In this graph ${counted(wrong.spoilt.size, "gradient")} will come out wrong. Step forward and watch.`, "warning")];
-  return [heading, what, paragraph("In this graph every gradient comes out right all the same: no computed number is used twice, so there is nothing to wait for. "
-    + "Where one is, it goes wrong:"), el("p", { class: "sum" }, "tinynet explain \"b = a + a; b * b\" a=3 --open")];
+  const twice = range(graph.size).some((node) => !graph.isLeaf(node) && graph.arriving[node].length > 1);
+  return [heading, what, paragraph(twice ? "In this graph every gradient comes out right all the same: by chance, for with these very numbers what came late was nothing. With others it goes wrong:"
+    : "In this graph every gradient comes out right all the same: no computed number is used twice, so there is nothing to wait for. Where one is, it goes wrong:"), el("p", { class: "sum" }, "tinynet explain \"b = a + a; b * b\" a=3 --open")];
 }
 
 function tellWrong(graph, frame, { step, link }) {
@@ -147,7 +151,7 @@ const MOST_SPOILT = 12;
 function verdict(graph, frame) {
   const { wrong } = frame;
   const why = paragraph("In a topological order a number comes after everything that uses it, so that all of its gradient is there when it hands on.");
-  if (!wrong.spoilt.size) return [paragraph("That was the last, and every gradient has come out right: no computed number is used twice here."), why];
+  if (!wrong.spoilt.size) return [paragraph("That was the last, and every gradient has come out right here."), why];
   const rows = [...wrong.spoilt].slice(0, MOST_SPOILT).map((node) => el("tr", {}, el("th", { scope: "row" }, graph.names[node]),
     el("td", { class: "bad" }, number(wrong.gradients[node])), el("td", {}, number(frame.gradients[node]))));
   const head = ["gradient of", "wrong order", "right"].map((name) => el("th", { scope: "col" }, name));

@@ -54,6 +54,8 @@ class Frame {
     this.locals = data.locals.map(Number);
     this.contributions = data.contributions.map(Number);
     this.stale = new Set(data.stale);
+    this.input = data.input ? numeric(data.input) : null;
+    this.rounded = data.rounded ? numeric(data.rounded) : {};
     this.outputs = data.outputs ? numeric(data.outputs) : null;
     this.wrong = data.wrong ? new WrongWalk(data.wrong, graph) : null;
   }

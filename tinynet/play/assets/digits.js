@@ -19,7 +19,7 @@ class DigitsPanel {
     this.stale = el("p", { class: "quiet" });
     this.seen = el("img", { class: "seen", alt: "the drawing as the network sees it, centred and scaled" });
     return [el("h2", {}, "Draw a digit"), this.canvas, el("div", { class: "row" },
-      el("button", { type: "button", id: "clear", onclick: () => this.live.send({ act: "clear" }) }, "Clear"),
+      el("button", { type: "button", id: "clear", onclick: () => { this.own = false; this.live.send({ act: "clear" }); } }, "Clear"),
       el("button", { type: "button", id: "example", onclick: () => { this.own = false; this.example = (this.example + 1) % this.live.state.examples; this.live.send({ act: "example", index: this.example }); } }, "Another from the test set"), this.explain),
     this.stale, el("h2", {}, "The answer"), this.bars, el("div", { class: "row" }, el("figure", {}, this.seen, el("figcaption", { class: "quiet" }, "what the network sees")), this.label), el("h2", {}, "Layer by layer"), this.layers];
   }
@@ -33,7 +33,7 @@ class DigitsPanel {
     };
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
-      this.pixels = this.own ? this.live.state.image.map(Number) : Array(SIDE * SIDE).fill(0);
+      if (!this.own) this.pixels = Array(SIDE * SIDE).fill(0);
       this.own = true;
       last = spot(event);
       this.stroke(last, last);
@@ -77,13 +77,13 @@ class DigitsPanel {
   }
 
   draw(state, restore) {
-    this.paint(state.image.map(Number));
+    if (!this.own) this.paint(state.image.map(Number)); // else the board is ahead of the engine
     const chances = state.probabilities.map(Number);
     const best = chances.indexOf(Math.max(...chances));
     this.bars.replaceChildren(...chances.map((p, k) => {
       const bar = el("span", { class: "fill" });
       bar.style.width = `${(100 * p).toFixed(1)}%`;
-      return el("li", { class: k === best ? "best" : "" }, el("span", { class: "digit" }, state.classes[k]), el("span", { class: "track" }, bar), el("span", { class: "share" }, p > 0 && p < 0.001 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`));
+      return el("li", { class: k === best ? "best" : "" }, el("span", { class: "digit" }, state.classes[k]), el("span", { class: "track" }, bar), el("span", { class: "chance" }, p > 0 && p < 0.001 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`));
     }));
     this.layers.replaceChildren(...state.layers.map((layer) => {
       const values = layer.values.map(Number);
@@ -96,7 +96,8 @@ class DigitsPanel {
     }));
     write(this.label, String(state.label), restore);
     this.seen.src = picture(state.seen.map(Number), SIDE, SIDE, grey, 1);
-    if (state.run || this.explained === undefined) this.explained = state.image.join();
-    this.stale.textContent = this.explained === state.image.join() ? "" : "The graph still shows the drawing from before: press Explain to bring it up to date.";
+    const drawn = `${state.image.join()} ${state.label}`;
+    if (state.run || this.explained === undefined) this.explained = drawn;
+    this.stale.textContent = this.explained === drawn ? "" : "The graph still shows the drawing from before: press Explain to bring it up to date.";
   }
 }

@@ -120,7 +120,11 @@ class Live {
 /** A labelled input that reports what was typed when it is done. */
 function field(label, type, attributes, changed) {
   const input = el("input", { type, autocomplete: "off", ...attributes });
-  input.addEventListener("change", () => changed(input.value));
+  input.addEventListener("change", () => {
+    if (type !== "number" || (input.value !== "" && Number.isFinite(Number(input.value)))) { changed(input.value); return; }
+    globalThis.live.say(`${label}: that is no number that can be computed with. It stays as it was.`);
+    globalThis.live.draw(true);
+  });
   input.addEventListener("keydown", (event) => { if (event.key === "Enter") input.blur(); });
   return el("label", { class: "field" }, el("span", {}, label), input);
 }
@@ -146,7 +150,12 @@ class ExpressionPanel {
   }
 
   build(training) {
-    this.text = field("expression", "text", { id: "expression", spellcheck: "false" }, (text) => this.live.send({ act: "expression", text, values: this.values() }));
+    this.text = field("expression", "text", { id: "expression", spellcheck: "false" }, async (text) => {
+      const done = await this.live.send({ act: "expression", text, values: this.values() });
+      const input = this.text.querySelector("input");
+      input.setAttribute("aria-invalid", !done);
+      if (!done) input.value = text; // to be mended, not to be typed again
+    });
     this.table = el("tbody");
     return [el("h2", {}, "What is computed"), this.text, el("h2", {}, "Its leaves"),
       el("table", { class: "leaves" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "name"), el("th", { scope: "col" }, "value"))), this.table),

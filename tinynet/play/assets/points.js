@@ -19,7 +19,12 @@ class PointsPanel {
     this.said = el("p", { class: "quiet" });
     this.chosen = el("p");
     this.activation = select("activation", "activation", state.activations, (name) => this.live.send({ act: "activation", name }));
-    this.sizes = field("hidden units, layer by layer", "text", { id: "sizes" }, (text) => this.live.send({ act: "sizes", hidden: text.split(/[\s,-]+/).filter(Boolean).map(Number) }));
+    this.sizes = field("hidden units, layer by layer", "text", { id: "sizes" }, (text) => {
+      const hidden = text.split(/[\s,-]+/).filter(Boolean).map(Number);
+      if (hidden.every(Number.isInteger)) { this.live.send({ act: "sizes", hidden }); return; }
+      this.live.say("Hidden units are whole numbers, such as 8, or 4 4 for two layers.");
+      this.live.draw(true);
+    });
     this.seed = field("seed", "number", { id: "seed", min: 0, step: 1 }, (text) => this.live.send({ act: "seed", value: Number(text) }));
     this.weight = field("nothing picked", "number", { id: "weight", step: "any" }, (text) => this.picked && this.live.send({ act: "value", name: this.picked, value: Number(text) }, `value ${this.picked}`));
     return [this.plot, el("div", { class: "row" }, "A click adds", ...this.kinds), this.said, ...training, this.chosen,
@@ -43,13 +48,13 @@ class PointsPanel {
     write(this.activation, state.activation, restore);
     write(this.sizes, state.sizes.slice(1, -1).join(" "), restore);
     write(this.seed, state.seed, restore);
-    const found = this.picked && this.valueOf(this.picked);
+    const found = this.picked && this.numberOf(this.picked);
     this.weight.firstChild.textContent = this.picked || "nothing picked";
     this.weight.querySelector("input").disabled = found === undefined || found === null;
     if (found !== undefined && found !== null) write(this.weight, found, restore);
   }
 
-  valueOf(name) {
+  numberOf(name) {
     const { state } = this.live;
     const own = /^x\[0,([01])\]$/.exec(name);
     return own ? state.points[state.chosen].x[Number(own[1])] : state.parameters.find((one) => one.name === name)?.value;
@@ -58,7 +63,7 @@ class PointsPanel {
   pick(item) {
     if (item.kind !== "node") return;
     const name = this.live.page.graph.names[item.node];
-    if (this.valueOf(name) === undefined) return;
+    if (this.numberOf(name) === undefined) return;
     this.picked = name;
     this.live.draw();
     this.weight.querySelector("input").focus();
