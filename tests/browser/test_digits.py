@@ -230,3 +230,26 @@ def test_a_layer_of_as_many_numbers_as_no_call_takes_arguments_opens(open_page, 
     shown = open_page(path=path)
     assert list(shown.press("End")["boxes"]) == ["g0"]
     assert list(shown.open("g0")["boxes"]) == ["g1", "g2"]
+
+
+VISIBLE = """() => {
+  const frame = document.querySelector(".scroll").getBoundingClientRect();
+  const across = (box) => box.right > frame.left && box.left < frame.right;
+  const inside = (box) => across(box) && box.bottom > frame.top && box.top < frame.bottom;
+  return [...document.querySelectorAll("#graph g.item")].filter((item) => inside(item.getBoundingClientRect())).length;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_something_can_be_seen_in_every_sight(network, open_page, width):
+    shown = open_page(path=network.path, width=width)
+    keys = ["g1", "g8", "g8p7"]
+    for key in keys:
+        shown.open(key)
+        assert shown.page.evaluate(VISIBLE) > 0, key
+    for k in range(len(keys), 0, -1):  # from an address, at its start and after the end
+        for moment in ("", "&t=999999"):
+            again = open_page(path=network.path, width=width, fragment=f"#in={'.'.join(keys[:k])}{moment}")
+            assert again.page.evaluate(VISIBLE) > 0, (keys[:k], moment)
+    shown.page.go_back()
+    assert shown.read()["trail"][-1] == "unit 3"

@@ -231,7 +231,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(session, act, match):
 
 def test_an_act_for_another_revision_is_refused(session):
     session.act({"act": "step", "revision": 0})
-    refused(session, {"act": "step", "revision": 0}, OutOfDate, "revision 0, and the engine is at 1")
+    refused(session, {"act": "step", "revision": 0}, OutOfDate, "in the meantime")
     assert session.act({"act": "step", "revision": 2})["revision"] == 3
 
 

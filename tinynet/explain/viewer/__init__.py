@@ -17,7 +17,7 @@ from tinynet.explain.page import fragment
 from tinynet.explain.run import Run
 from tinynet.explain.words import Story
 
-SCRIPTS = ("numbers", "trace", "views", "layout", "boxes", "graph", "telling", "predict", "training", "page", "start")
+SCRIPTS = "numbers trace views layout boxes graph telling predict training address page start".split()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ class Picture {
       const [x, y] = points[points.length - 1];
       const path = svg("path", { class: "edge", d: curve(points) });
       const head = svg("path", { class: "head", d: `M${x} ${y}l-7 -3.5v7z` });
-      const [mx, my] = points.length > 2 ? mid(points[points.length - 2], points[points.length - 1], points[points.length - 3]) : mid(points[0], points[1]);
+      const [mx, my] =
+        points.length > 2
+          ? mid(points[points.length - 2], points[points.length - 1], points[points.length - 3])
+          : mid(points[0], points[1]);
       const label = svg("text", { class: "flow", x: mx, y: my - 9 });
       body.append(path, head);
       return { edge, path, head, label };
@@ -37,10 +40,17 @@ class Picture {
 
   placed(item, box) {
     const canOpen = Boolean(item.children) || item.ghost;
-    const group = svg("g", {
-      class: `item${item.ghost ? " ghost" : ""}${canOpen ? " opens" : ""}`, transform: `translate(${box.x + box.shift} ${box.y})`,
-      tabindex: 0, role: canOpen ? "button" : "img", "data-key": item.key,
-    }, box.element);
+    const group = svg(
+      "g",
+      {
+        class: `item${item.ghost ? " ghost" : ""}${canOpen ? " opens" : ""}`,
+        transform: `translate(${box.x + box.shift} ${box.y})`,
+        tabindex: 0,
+        role: canOpen ? "button" : "img",
+        "data-key": item.key,
+      },
+      box.element,
+    );
     group.addEventListener("pointerenter", () => this.point(item));
     group.addEventListener("focus", () => this.point(item));
     group.addEventListener("pointerleave", () => this.point(null));
@@ -48,11 +58,20 @@ class Picture {
     if (canOpen) {
       group.addEventListener("click", () => this.open(item));
       group.addEventListener("keydown", (event) => {
-        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); this.open(item); }
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          event.stopPropagation();
+          this.open(item);
+        }
       });
     } else {
-      group.addEventListener("click", () => { group.focus(); this.pick(item); });
-      group.addEventListener("keydown", (event) => { if (event.key === "Enter") this.pick(item); });
+      group.addEventListener("click", () => {
+        group.focus();
+        this.pick(item);
+      });
+      group.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") this.pick(item);
+      });
     }
     return group;
   }
@@ -81,13 +100,22 @@ class Picture {
   /** Scroll, where the picture is larger than its place, to what is happening; to where it begins where nothing is. */
   follow(now) {
     if (!now.moved) return;
-    const k = Math.max(0, this.view.items.findIndex((item) => item.key === now.current));
-    const frame = this.element.parentElement, box = this.boxes[k];
-    const x = (box.x + MARGIN) * this.scale, y = (box.y + MARGIN) * this.scale;
-    const inside = x > frame.scrollLeft + 60 && x < frame.scrollLeft + frame.clientWidth - 60
-      && y > frame.scrollTop + 40 && y < frame.scrollTop + frame.clientHeight - 40;
+    const k = Math.max(
+      0,
+      this.view.items.findIndex((item) => item.key === now.current),
+    );
+    const frame = this.element.parentElement,
+      box = this.boxes[k];
+    const x = (box.x + MARGIN) * this.scale,
+      y = (box.y + MARGIN) * this.scale;
+    const inside =
+      x > frame.scrollLeft + 60 &&
+      x < frame.scrollLeft + frame.clientWidth - 60 &&
+      y > frame.scrollTop + 40 &&
+      y < frame.scrollTop + frame.clientHeight - 40;
     if (inside) return;
-    const left = x - frame.clientWidth / 2, top = y - frame.clientHeight / 2;
+    const left = x - frame.clientWidth / 2,
+      top = y - frame.clientHeight / 2;
     const near = Math.abs(left - frame.scrollLeft) < frame.clientWidth && Math.abs(top - frame.scrollTop) < frame.clientHeight;
     frame.scrollTo({ left, top, behavior: near && !calm() ? "smooth" : "auto" });
   }
@@ -101,7 +129,7 @@ class Picture {
   /** As large as fits into the place, but readable. */
   fit() {
     const frame = this.element.parentElement;
-    const least = this.view.numbers ? 0.8 : 0.6;
+    const least = this.view.numbers ? 0.8 : 0.52;
     this.zoom(Math.max(least, Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height)));
   }
 

@@ -1,7 +1,10 @@
 // Where things stand: a layered layout, left to right, after Sugiyama, Tagawa and Toda (1981), as tinynet's own pictures
 // have it (tinynet/explain/layout.py says more). Boxes have `width` and `height` and are given `x` and `y`, their centres.
 
-const DOWN = 14, THREAD = 6, SWEEPS = 6, MOST_LONG = 6;
+const DOWN = 14,
+  THREAD = 6,
+  SWEEPS = 6,
+  MOST_LONG = 6;
 
 /** Lay out boxes. `order` says which of two boxes comes first: edges against it do not count; `across` is the gap between
     columns. Returns the routes of the edges, as points, and the size of the whole. */
@@ -12,7 +15,8 @@ function layOut(boxes, edges, order, across) {
   const all = [...boxes];
   const stubs = stubbed(boxes, edges);
   const chains = edges.map((edge) => (stubs.has(edge) ? [edge.from, edge.to] : threaded(all, edge)));
-  const above = all.map(() => []), below = all.map(() => []);
+  const above = all.map(() => []),
+    below = all.map(() => []);
   for (const chain of chains) {
     for (let k = 1; k < chain.length; k++) {
       if (all[chain[k - 1]].layer !== all[chain[k]].layer - 1) continue;
@@ -24,7 +28,9 @@ function layOut(boxes, edges, order, across) {
   placeDown(all, layers, above, below);
   const columns = placeAcross(all, layers, across);
   const top = Math.min(0, ...all.map((box) => box.y - box.height / 2));
-  all.forEach((box) => { box.y -= top; });
+  all.forEach((box) => {
+    box.y -= top;
+  });
   return {
     routes: chains.map((chain, k) => (stubs.has(edges[k]) ? stub(all[chain[1]]) : route(all, chain, columns))),
     width: Math.max(0, ...all.map((box) => box.x + box.width / 2)),
@@ -39,7 +45,8 @@ function assignLayers(boxes, edges, order) {
   for (const i of sequence) boxes[i].layer = Math.max(-1, ...arriving[i].map((j) => boxes[j].layer)) + 1;
   const leaving = boxes.map(() => []);
   edges.forEach((edge) => leaving[edge.from].push(edge.to));
-  for (const i of sequence.reverse()) { // what nothing leads to, and what would be far from its use, stands just before it
+  for (const i of sequence.reverse()) {
+    // what nothing leads to, and what would be far from its use, stands just before it
     const latest = Math.min(...leaving[i].map((j) => boxes[j].layer)) - 1;
     if (leaving[i].length && (!arriving[i].length || latest - boxes[i].layer > 2)) boxes[i].layer = latest;
   }
@@ -53,7 +60,10 @@ function stubbed(boxes, edges) {
 
 function stub(end) {
   const x = end.x - end.width / 2;
-  return [[x - 22, end.y + end.height / 2 + 4], [x, end.y + 5]];
+  return [
+    [x - 22, end.y + end.height / 2 + 4],
+    [x, end.y + 5],
+  ];
 }
 
 function threaded(all, edge) {
@@ -67,7 +77,9 @@ function threaded(all, edge) {
 
 function ordered(boxes, real, above, below) {
   const layers = [];
-  boxes.forEach((box, i) => { (layers[box.layer] ??= []).push(i); });
+  boxes.forEach((box, i) => {
+    (layers[box.layer] ??= []).push(i);
+  });
   for (let k = 0; k < layers.length; k++) layers[k] ??= [];
   const position = boxes.map((_, i) => i);
   for (let i = real; i < boxes.length; i++) if (above[i].length) position[i] = position[above[i][0]] + 0.5;
@@ -82,7 +94,9 @@ function ordered(boxes, real, above, below) {
         position[i] = near.length ? mean(near.map((j) => position[j])) : place / size;
       });
       layer.sort(byPosition);
-      layer.forEach((i, place) => { position[i] = layer.length > 1 ? place / size : 0.5; });
+      layer.forEach((i, place) => {
+        position[i] = layer.length > 1 ? place / size : 0.5;
+      });
     }
   }
   return layers;
@@ -96,11 +110,31 @@ function placeDown(boxes, layers, above, below) {
     const pulls = near.map((j) => (onPath ? weight[j] : 1));
     return near.reduce((sum, j, k) => sum + pulls[k] * boxes[j].y, 0) / pulls.reduce((a, b) => a + b, 0);
   };
-  layers.forEach((layer) => settle(boxes, layer, layer.map(() => 0), weight));
+  layers.forEach((layer) =>
+    settle(
+      boxes,
+      layer,
+      layer.map(() => 0),
+      weight,
+    ),
+  );
   const both = above.map((near, i) => [...near, ...below[i]]);
   const up = [...layers].reverse();
-  for (const [sequence, near] of [[layers, above], [up, below], [layers, above], [up, below], [layers, both], [up, both]]) {
-    for (const layer of sequence) settle(boxes, layer, layer.map((i) => pulled(i, near[i])), weight);
+  for (const [sequence, near] of [
+    [layers, above],
+    [up, below],
+    [layers, above],
+    [up, below],
+    [layers, both],
+    [up, both],
+  ]) {
+    for (const layer of sequence)
+      settle(
+        boxes,
+        layer,
+        layer.map((i) => pulled(i, near[i])),
+        weight,
+      );
   }
 }
 
@@ -121,14 +155,18 @@ function settle(boxes, layer, wanted, weights) {
     blocks.push(block);
   });
   const heights = blocks.flatMap((block) => Array(block.size).fill(block.mean));
-  layer.forEach((i, k) => { boxes[i].y = heights[k] + offsets[k]; });
+  layer.forEach((i, k) => {
+    boxes[i].y = heights[k] + offsets[k];
+  });
 }
 
 function placeAcross(boxes, layers, across) {
   let left = 0;
   return layers.map((layer) => {
     const right = left + Math.max(0, ...layer.map((i) => boxes[i].width));
-    layer.forEach((i) => { boxes[i].x = (left + right) / 2; });
+    layer.forEach((i) => {
+      boxes[i].x = (left + right) / 2;
+    });
     const column = [left, right];
     left = right + across;
     return column;
@@ -136,7 +174,8 @@ function placeAcross(boxes, layers, across) {
 }
 
 function route(boxes, chain, columns) {
-  const start = boxes[chain[0]], end = boxes[chain[chain.length - 1]];
+  const start = boxes[chain[0]],
+    end = boxes[chain[chain.length - 1]];
   const points = [[start.x + start.width / 2, start.y]];
   if (start.layer < end.layer) {
     points.push([columns[start.layer][1], start.y]);
@@ -150,13 +189,18 @@ function route(boxes, chain, columns) {
 /** A line through the points, curved wherever it changes its height. */
 function curve(points) {
   let [x, y] = points[0];
-  return points.slice(1).reduce((path, [toX, toY]) => {
-    const middle = (x + toX) / 2;
-    const piece = toY === y ? `H${toX.toFixed(1)}`
-      : `C${middle.toFixed(1)} ${y.toFixed(1)} ${middle.toFixed(1)} ${toY.toFixed(1)} ${toX.toFixed(1)} ${toY.toFixed(1)}`;
-    [x, y] = [toX, toY];
-    return path + piece;
-  }, `M${x.toFixed(1)} ${y.toFixed(1)}`);
+  return points.slice(1).reduce(
+    (path, [toX, toY]) => {
+      const middle = (x + toX) / 2;
+      const piece =
+        toY === y
+          ? `H${toX.toFixed(1)}`
+          : `C${middle.toFixed(1)} ${y.toFixed(1)} ${middle.toFixed(1)} ${toY.toFixed(1)} ${toX.toFixed(1)} ${toY.toFixed(1)}`;
+      [x, y] = [toX, toY];
+      return path + piece;
+    },
+    `M${x.toFixed(1)} ${y.toFixed(1)}`,
+  );
 }
 
 function mean(xs) {

@@ -12,8 +12,9 @@ function number(x) {
   const long = Math.abs(x).toExponential(40);
   const rest = long.slice(7, long.indexOf("e"));
   const even = "02468".includes(long[6]); // Python rounds a tie to the even digit, toExponential upwards
-  const [mantissa, power] = (/^50*$/.test(rest) && even ? long.slice(0, 7) + long.slice(long.indexOf("e"))
-    : Math.abs(x).toExponential(5)).split("e");
+  const [mantissa, power] = (
+    /^50*$/.test(rest) && even ? long.slice(0, 7) + long.slice(long.indexOf("e")) : Math.abs(x).toExponential(5)
+  ).split("e");
   const digits = mantissa.replace(".", "");
   const exponent = Number(power);
   if (exponent < -4 || exponent >= 6) {
@@ -44,13 +45,16 @@ function counted(n, one, many = one + "s") {
 
 /** A formula with its variables filled in by `operand`, which gives a name or a number for input i, or -1 for the result. */
 function fill(pieces, operand) {
-  return pieces.map((piece, i) => {
-    const shown = typeof piece === "object" ? operand(piece.input) : NO_NUMBERS.includes(piece) ? Number(piece) : piece;
-    if (typeof shown !== "number") return shown;
-    const before = pieces[i - 1], after = pieces[i + 1];
-    const bracketed = shown < 0 && ([MINUS, "-", ` ${MINUS} `, " - ", " + "].includes(before) || after === " ** ");
-    return bracketed ? `(${number(shown)})` : number(shown);
-  }).join("");
+  return pieces
+    .map((piece, i) => {
+      const shown = typeof piece === "object" ? operand(piece.input) : NO_NUMBERS.includes(piece) ? Number(piece) : piece;
+      if (typeof shown !== "number") return shown;
+      const before = pieces[i - 1],
+        after = pieces[i + 1];
+      const bracketed = shown < 0 && ([MINUS, "-", ` ${MINUS} `, " - ", " + "].includes(before) || after === " ** ");
+      return bracketed ? `(${number(shown)})` : number(shown);
+    })
+    .join("");
 }
 
 /** The sides joined by equals signs, none twice in a row. */

@@ -1,14 +1,17 @@
-// The page: what is in sight, at which moment, and the controls. The state stands in the address, after the #.
+// The page: what is in sight, at which moment, and the controls.
 
 class Page {
   constructor(data) {
-    this.state = { frame: 0, time: 0, path: [], mode: "watch", flat: null };
-    this.picture = new Picture(byId("graph"), { open: (item) => this.open(item), point: (item) => this.point(item), pick: (item) => this.pick(item) });
+    this.picture = new Picture(byId("graph"), {
+      open: (item) => this.open(item),
+      point: (item) => this.point(item),
+      pick: (item) => this.pick(item),
+    });
     this.playing = null;
-    this.written = -Infinity;
+    this.address = new Address();
     this.load(data);
     this.bind();
-    this.readAddress();
+    this.state = this.address.read();
     this.look(true);
   }
 
@@ -21,9 +24,15 @@ class Page {
     document.title = this.run.title;
   }
 
-  get frame() { return this.run.frames[this.state.frame]; }
-  get graph() { return this.frame.graph; }
-  get flat() { return this.state.flat ?? this.graph.size <= FLAT; }
+  get frame() {
+    return this.run.frames[this.state.frame];
+  }
+  get graph() {
+    return this.frame.graph;
+  }
+  get flat() {
+    return this.state.flat ?? this.graph.size <= FLAT;
+  }
 
   tree() {
     const key = `${this.run.graphs.indexOf(this.graph)} ${this.flat}`;
@@ -65,7 +74,11 @@ class Page {
   refresh(moved = true) {
     this.at = this.moments.findLastIndex((moment) => moment.time <= this.state.time);
     this.moment = this.moments[this.at];
-    const asks = this.state.mode === "predict" && this.moment.kind === "link" && this.moment.time === this.state.time && this.predictions.isOpen(this, this.moment.link);
+    const asks =
+      this.state.mode === "predict" &&
+      this.moment.kind === "link" &&
+      this.moment.time === this.state.time &&
+      this.predictions.isOpen(this, this.moment.link);
     this.asking = asks ? this.predictions.form(this, this.moment.link, (remark) => this.answered(remark)) : null;
     this.now = this.nowAt(asks ? this.moment.time - 1 : Math.max(this.state.time, this.moment.time), moved, asks);
     this.picture.update(this.now);
@@ -75,7 +88,8 @@ class Page {
     this.point(this.view.items.find((item) => item.key === this.pointed?.key) || null);
     this.drawControls();
     this.drawTraining();
-    this.writeAddress();
+    this.address.write(this.state, this.opened);
+    this.opened = false;
     if (asks) byId("guess").focus({ preventScroll: true });
   }
 
@@ -83,23 +97,38 @@ class Page {
     const { frame, graph, moment, state } = this;
     const wrong = state.mode === "wrong" && frame.wrong;
     const link = moment.link;
-    const item = (node) => this.view.items.find((one) => !one.ghost && has(one.nodes, node)) || this.view.items.find((one) => has(one.nodes, node));
+    const item = (node) =>
+      this.view.items.find((one) => !one.ghost && has(one.nodes, node)) || this.view.items.find((one) => has(one.nodes, node));
     return {
-      frame, moved,
+      frame,
+      moved,
       current: moment.item ? moment.item.key : moment.kind === "seed" ? item(graph.root).key : null,
       reached: link === undefined ? null : item(graph.target(link)).key,
       isComputed: (node) => state.mode === "wrong" || frame.isComputed(node, time),
       arrived: (node) => (wrong ? wrong.arrived(node, this.state.time) : frame.arrived(node, time)),
-      spoilt: (node) => Boolean(wrong && wrong.spoilt.has(node) && (this.state.time >= wrong.end || wrong.arrived(node, this.state.time).count === graph.arriving[node].length)),
+      spoilt: (node) =>
+        Boolean(
+          wrong &&
+          wrong.spoilt.has(node) &&
+          (this.state.time >= wrong.end || wrong.arrived(node, this.state.time).count === graph.arriving[node].length),
+        ),
       flow: (edge) => flowOf(edge, this, asks),
     };
   }
 
   drawTrail() {
-    byId("trail").replaceChildren(...this.way.map((item, depth) => {
-      const last = depth === this.way.length - 1;
-      return el("li", {}, last ? el("span", { "aria-current": "location" }, titleOf(item)) : el("button", { type: "button", onclick: () => this.go(this.state.path.slice(0, depth)) }, titleOf(item)));
-    }));
+    byId("trail").replaceChildren(
+      ...this.way.map((item, depth) => {
+        const last = depth === this.way.length - 1;
+        return el(
+          "li",
+          {},
+          last
+            ? el("span", { "aria-current": "location" }, titleOf(item))
+            : el("button", { type: "button", onclick: () => this.go(this.state.path.slice(0, depth)) }, titleOf(item)),
+        );
+      }),
+    );
     byId("trail").parentElement.hidden = this.way.length < 2;
     byId("flat").parentElement.hidden = !this.graph.groups.length || this.graph.size > 2000;
     byId("flat").checked = !this.flat;
@@ -109,12 +138,17 @@ class Page {
     const last = this.moments.length - 1;
     byId("scrub").max = last;
     byId("scrub").value = this.at;
-    const phase = { start: "before", value: "forward", values: "forward", seed: "backward", link: "backward", links: "backward" }[this.moment.kind] || "wrong order";
+    const phase =
+      { start: "before", value: "forward", values: "forward", seed: "backward", link: "backward", links: "backward" }[this.moment.kind] ||
+      "wrong order";
     byId("counter").textContent = `step ${this.at} of ${last} · ${phase}`;
     byId("scrub").setAttribute("aria-valuetext", byId("counter").textContent);
     for (const id of ["first", "back"]) byId(id).setAttribute("aria-disabled", this.at === 0); // and it keeps the focus
     for (const id of ["next", "last"]) byId(id).setAttribute("aria-disabled", this.at === last && !this.asking);
-    for (const [id, what, name] of [["play", "steps", "Play"], ["train", "frames", "Play training"]]) {
+    for (const [id, what, name] of [
+      ["play", "steps", "Play"],
+      ["train", "frames", "Play training"],
+    ]) {
       byId(id).textContent = this.playing === what ? "Pause" : name;
       byId(id).setAttribute("aria-pressed", this.playing === what);
     }
@@ -136,7 +170,8 @@ class Page {
 
   goMoment(k) {
     let to = Math.min(Math.max(k, 0), this.moments.length - 1);
-    if (this.state.mode === "predict") { // no way past a question that has not been answered
+    if (this.state.mode === "predict") {
+      // no way past a question that has not been answered
       const open = this.moments.findIndex((moment) => moment.kind === "link" && this.predictions.isOpen(this, moment.link));
       if (open >= 0) to = Math.min(to, open);
     }
@@ -145,7 +180,10 @@ class Page {
   }
 
   forward() {
-    if (this.asking) { byId("guess").focus(); return; }
+    if (this.asking) {
+      byId("guess").focus();
+      return;
+    }
     this.goMoment(this.at + 1);
   }
 
@@ -163,12 +201,13 @@ class Page {
   goFrame(k) {
     const before = this.graph;
     this.state.frame = Math.min(Math.max(k, 0), this.run.frames.length - 1);
-    if (before === this.graph && this.state.mode !== "wrong") this.refresh(false); else this.look();
+    if (before === this.graph && this.state.mode !== "wrong") this.refresh(false);
+    else this.look();
   }
 
   go(path) {
     this.state.path = path;
-    this.pushing = true; // the browser's Back leads out again
+    this.opened = true; // the browser's Back leads out again
     this.look(true);
     byId("stage").focus({ preventScroll: true });
   }
@@ -209,14 +248,22 @@ class Page {
   /** Go through the steps of this frame by itself. */
   play() {
     if (this.playing !== "steps" && this.at === this.moments.length - 1) this.goMoment(0);
-    this.keepGoing("steps", () => !this.asking && this.at < this.moments.length - 1, () => this.forward());
+    this.keepGoing(
+      "steps",
+      () => !this.asking && this.at < this.moments.length - 1,
+      () => this.forward(),
+    );
   }
 
   /** Go through the training steps by itself, at the moment in sight. */
   train() {
     const last = this.run.frames.length - 1;
     if (this.playing !== "frames" && this.state.frame === last) this.goFrame(0);
-    this.keepGoing("frames", () => this.state.frame < last, () => this.goFrame(this.state.frame + 1));
+    this.keepGoing(
+      "frames",
+      () => this.state.frame < last,
+      () => this.goFrame(this.state.frame + 1),
+    );
   }
 
   keepGoing(what, canGo, go) {
@@ -225,7 +272,10 @@ class Page {
     if (before === what) return;
     this.playing = what;
     const tick = () => {
-      if (!canGo()) { this.pause(); return; }
+      if (!canGo()) {
+        this.pause();
+        return;
+      }
       go();
       this.timer = setTimeout(tick, Number(byId("pace").value));
     };
@@ -245,41 +295,6 @@ class Page {
     this.look();
   }
 
-  // --- the address ------------------------------------------------------------------------------------------------
-
-  /** At once, and where steps follow each other quickly then again when they have ended: browsers allow so many a second. */
-  writeAddress() {
-    const soon = this.written + 150 - performance.now();
-    clearTimeout(this.writing);
-    if (soon > 0 && !this.pushing) {
-      this.writing = setTimeout(() => this.writeAddress(), soon);
-      return;
-    }
-    this.written = performance.now();
-    const { frame, time, path, mode, flat } = this.state;
-    const said = new URLSearchParams();
-    if (time) said.set("t", time);
-    if (path.length) said.set("in", path.join("."));
-    if (frame) said.set("frame", frame);
-    if (mode !== "watch") said.set("mode", mode);
-    if (flat !== null) said.set("numbers", flat ? 1 : 0);
-    const wanted = said.toString() ? `#${said}` : "#";
-    if (location.hash === wanted || (wanted === "#" && !location.hash)) return;
-    const { pushing } = this;
-    this.pushing = false;
-    try { history[pushing ? "pushState" : "replaceState"](null, "", wanted); } catch { /* a frame without an address of its own */ }
-  }
-
-  readAddress() {
-    const said = new URLSearchParams(location.hash.slice(1));
-    const whole = (name) => (/^\d+$/.test(said.get(name) || "") ? Number(said.get(name)) : 0);
-    this.state.time = whole("t");
-    this.state.frame = Math.min(whole("frame"), this.run.frames.length - 1);
-    this.state.path = (said.get("in") || "").split(".").filter(Boolean);
-    this.state.mode = ["predict", "wrong"].includes(said.get("mode")) ? said.get("mode") : "watch";
-    this.state.flat = said.has("numbers") ? said.get("numbers") === "1" : null;
-  }
-
   bind() {
     const on = (id, event, act) => byId(id).addEventListener(event, act);
     on("first", "click", () => this.goMoment(0));
@@ -290,23 +305,40 @@ class Page {
     on("last", "click", () => this.goMoment(this.moments.length - 1));
     on("scrub", "input", () => this.goMoment(Number(byId("scrub").value)));
     on("frame", "input", () => this.goFrame(Number(byId("frame").value)));
-    on("flat", "change", () => { this.state.flat = !byId("flat").checked; this.go([]); });
+    on("flat", "change", () => {
+      this.state.flat = !byId("flat").checked;
+      this.go([]);
+    });
     on("larger", "click", () => this.picture.zoom(this.picture.scale * 1.25));
     on("smaller", "click", () => this.picture.zoom(this.picture.scale / 1.25));
     on("fit", "click", () => this.picture.fit());
     modeButtons().forEach((button) => button.addEventListener("click", () => this.setMode(button.dataset.mode)));
-    addEventListener("hashchange", () => { this.readAddress(); this.look(true); });
+    addEventListener("hashchange", () => {
+      this.state = this.address.read();
+      this.look(true);
+    });
     addEventListener("keydown", (event) => this.key(event));
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox], [type=range]), textarea, select, summary")) return;
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      event.target.closest("input:not([type=checkbox], [type=range]), textarea, select, summary")
+    )
+      return;
     if (event.target.closest("[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return; // the slider's own
     const onButton = event.target.closest("button, [type=checkbox]");
     const act = {
-      ArrowRight: () => this.forward(), ArrowLeft: () => this.back(), Home: () => this.goMoment(0), End: () => this.goMoment(this.moments.length - 1),
-      " ": onButton ? null : () => this.play(), Escape: () => this.state.path.length && this.go(this.state.path.slice(0, -1)),
-      "[": () => this.goFrame(this.state.frame - 1), "]": () => this.goFrame(this.state.frame + 1),
+      ArrowRight: () => this.forward(),
+      ArrowLeft: () => this.back(),
+      Home: () => this.goMoment(0),
+      End: () => this.goMoment(this.moments.length - 1),
+      " ": onButton ? null : () => this.play(),
+      Escape: () => this.state.path.length && this.go(this.state.path.slice(0, -1)),
+      "[": () => this.goFrame(this.state.frame - 1),
+      "]": () => this.goFrame(this.state.frame + 1),
     }[event.key];
     if (!act) return;
     event.preventDefault();
@@ -324,7 +356,8 @@ function flowOf(edge, { graph, frame, moment, view, state }, asks) {
   if (moment.kind === "link" || moment.kind === "wrong") {
     if (!edge.links.includes(moment.link)) return null;
     const much = moment.kind === "wrong" ? frame.wrong.contributions[moment.step] : frame.contributions[moment.link];
-    const bad = moment.kind === "wrong" && number(frame.wrong.upstreams[moment.step]) !== number(frame.gradients[graph.links[moment.link][0]]);
+    const bad =
+      moment.kind === "wrong" && number(frame.wrong.upstreams[moment.step]) !== number(frame.gradients[graph.links[moment.link][0]]);
     return { way: bad ? "backward bad" : "backward", text: asks ? "?" : number(much) };
   }
   return moment.kind === "links" && view.items[edge.to].key === moment.item.key ? { way: "backward", text: "" } : null;

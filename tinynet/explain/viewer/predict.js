@@ -5,7 +5,9 @@ class Predictions {
     this.answers = new Map(); // "frame:link" -> { tries, done, first }
   }
 
-  key(page, link) { return `${page.state.frame}:${link}`; }
+  key(page, link) {
+    return `${page.state.frame}:${link}`;
+  }
 
   /** Whether a link is still to be answered; nobody can type what is no number. */
   isOpen(page, link) {
@@ -24,31 +26,61 @@ class Predictions {
     const answer = this.answers.get(this.key(page, link)) || { tries: 0, done: false, first: false };
     this.answers.set(this.key(page, link), answer);
     const remark = el("p", { class: "remark", role: "status" });
-    const field = el("input", { id: "guess", type: "text", inputmode: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "remark" });
+    const field = el("input", {
+      id: "guess",
+      type: "text",
+      inputmode: "text",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-describedby": "remark",
+    });
     remark.id = "remark";
-    const show = el("button", { type: "button", hidden: answer.tries < 2, onclick: () => { answer.done = true; onward(); } }, "Show me");
-    return el("form", {
-      class: "guess",
-      onsubmit: (event) => {
-        event.preventDefault();
-        const guess = readNumber(field.value);
-        if (guess === null) { remark.textContent = "Type a number: −0.25, 1e-3, 3/4 or 2*0.5."; return; }
-        if (isRight(guess, told.contribution) || isRight(guess, frame.rounded[link] ?? NaN)) {
-          answer.first = answer.tries === 0;
+    const show = el(
+      "button",
+      {
+        type: "button",
+        hidden: answer.tries < 2,
+        onclick: () => {
           answer.done = true;
-          onward("Right.");
-          return;
-        }
-        answer.tries++;
-        const total = told.before.sum + told.contribution;
-        remark.textContent = told.before.count && isRight(guess, total)
-          ? `${number(total)} is all that will have arrived. Asked is what this one link hands on.`
-          : `${isRight(-guess, told.contribution) ? "Right but for its sign" : `Not ${number(guess)}`}. Use ${told.operation.rule}: ${told.operation.hint}`;
-        remark.className = "remark wrong";
-        show.hidden = answer.tries < 2;
-        field.select();
+          onward();
+        },
       },
-    }, el("label", { for: "guess" }, `How much of the gradient does ${told.giver} hand on to ${told.taker}?`), field, el("button", { type: "submit" }, "Check"), show, remark);
+      "Show me",
+    );
+    return el(
+      "form",
+      {
+        class: "guess",
+        onsubmit: (event) => {
+          event.preventDefault();
+          const guess = readNumber(field.value);
+          if (guess === null) {
+            remark.textContent = "Type a number: −0.25, 1e-3, 3/4 or 2*0.5.";
+            return;
+          }
+          if (isRight(guess, told.contribution) || isRight(guess, frame.rounded[link] ?? NaN)) {
+            answer.first = answer.tries === 0;
+            answer.done = true;
+            onward("Right.");
+            return;
+          }
+          answer.tries++;
+          const total = told.before.sum + told.contribution;
+          remark.textContent =
+            told.before.count && isRight(guess, total)
+              ? `${number(total)} is all that will have arrived. Asked is what this one link hands on.`
+              : `${isRight(-guess, told.contribution) ? "Right but for its sign" : `Not ${number(guess)}`}. Use ${told.operation.rule}: ${told.operation.hint}`;
+          remark.className = "remark wrong";
+          show.hidden = answer.tries < 2;
+          field.select();
+        },
+      },
+      el("label", { for: "guess" }, `How much of the gradient does ${told.giver} hand on to ${told.taker}?`),
+      field,
+      el("button", { type: "submit" }, "Check"),
+      show,
+      remark,
+    );
   }
 }
 
@@ -60,9 +92,14 @@ function isRight(guess, wanted) {
 /** A number as people type it, a product or a fraction too; null where it is none. */
 function readNumber(text) {
   if (/^[1-9]\d{0,2}(,\d{3})+$/.test(text.trim())) return null; // a thousand, or one and no thousandths
-  const parts = text.replace(/[−–]/g, "-").replace(/[×·]/g, "*").replace(/\s/g, "").split(/([*/])/);
+  const parts = text
+    .replace(/[−–]/g, "-")
+    .replace(/[×·]/g, "*")
+    .replace(/\s/g, "")
+    .split(/([*/])/);
   const numbers = parts.filter((_, i) => i % 2 === 0);
-  const value = numbers.map((part) => (/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part.replace(",", ".")) : NaN))
+  const value = numbers
+    .map((part) => (/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part.replace(",", ".")) : NaN))
     .reduce((product, x, i) => (parts[2 * i - 1] === "/" ? product / x : product * x));
   return Number.isFinite(value) ? value : null;
 }

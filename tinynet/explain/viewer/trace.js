@@ -34,16 +34,32 @@ class Graph {
     this.end = this.seededAt + this.links.length;
   }
 
-  isLeaf(node) { return this.parents[node].length === 0; }
-  target(link) { return this.parents[this.links[link][0]][this.links[link][1]]; }
-  linkAt(time) { return time - this.seededAt - 1; }
-  timeOf(link) { return this.seededAt + 1 + link; }
+  isLeaf(node) {
+    return this.parents[node].length === 0;
+  }
+  target(link) {
+    return this.parents[this.links[link][0]][this.links[link][1]];
+  }
+  linkAt(time) {
+    return time - this.seededAt - 1;
+  }
+  timeOf(link) {
+    return this.seededAt + 1 + link;
+  }
   /** When a node hands on its last share; 0 where it hands on nothing. */
-  givenAt(node) { return this.linkOf[node] < 0 ? 0 : this.timeOf(this.linkOf[node] + this.parents[node].length - 1); }
-  operationOf(node) { return this.operations[this.operation[node]]; }
+  givenAt(node) {
+    return this.linkOf[node] < 0 ? 0 : this.timeOf(this.linkOf[node] + this.parents[node].length - 1);
+  }
+  operationOf(node) {
+    return this.operations[this.operation[node]];
+  }
   /** The number that a nameless node goes by. */
-  constant(node) { return Number(this.names[node].replace(MINUS, "-").replace("inf", "Infinity")); }
-  called(node) { return this.names[node]; }
+  constant(node) {
+    return Number(this.names[node].replace(MINUS, "-").replace("inf", "Infinity"));
+  }
+  called(node) {
+    return this.names[node];
+  }
 }
 
 class Frame {
@@ -60,14 +76,19 @@ class Frame {
     this.wrong = data.wrong ? new WrongWalk(data.wrong, graph) : null;
   }
 
-  result() { return this.values[this.graph.root]; }
-  isComputed(node, time) { return this.graph.computedAt[node] <= time; }
+  result() {
+    return this.values[this.graph.root];
+  }
+  isComputed(node, time) {
+    return this.graph.computedAt[node] <= time;
+  }
 
   /** What has arrived at a node by then: the sum, and how many of how many links. */
   arrived(node, time) {
     const links = this.graph.arriving[node];
     const isRoot = node === this.graph.root;
-    let sum = isRoot && time >= this.graph.seededAt ? 1 : 0, count = 0;
+    let sum = isRoot && time >= this.graph.seededAt ? 1 : 0,
+      count = 0;
     for (const link of links) {
       if (this.graph.timeOf(link) > time) break;
       sum += this.contributions[link];
@@ -76,7 +97,9 @@ class Frame {
     return { sum, count, of: links.length, known: isRoot ? time >= this.graph.seededAt : count > 0 };
   }
 
-  upstream(link) { return this.gradients[this.graph.links[link][0]]; }
+  upstream(link) {
+    return this.gradients[this.graph.links[link][0]];
+  }
 }
 
 /** Arrays of numbers inside each other, with those that JSON has no word for. */
@@ -100,7 +123,8 @@ class WrongWalk {
   /** What has arrived after so many steps of this walk. */
   arrived(node, steps) {
     const isRoot = node === this.graph.root;
-    let sum = isRoot ? 1 : 0, count = 0;
+    let sum = isRoot ? 1 : 0,
+      count = 0;
     for (let k = 0; k < Math.min(steps, this.end); k++) {
       if (this.graph.target(this.links[k]) !== node) continue;
       sum += this.contributions[k];

@@ -42,7 +42,9 @@ function split(items, key) {
     const nodes = inside.flatMap((item) => item.nodes).sort((a, b) => a - b);
     parts.push({ key: `${key}p${parts.length}`, kind: "part", name: `part ${parts.length + 1}`, nodes, children: null, inside });
   }
-  parts.forEach((part) => { part.children = split(part.inside, part.key); });
+  parts.forEach((part) => {
+    part.children = split(part.inside, part.key);
+  });
   return parts;
 }
 
@@ -110,10 +112,12 @@ function sibling(way, node) {
 
 /** Whether a sorted list holds a number. */
 function has(sorted, wanted) {
-  let low = 0, high = sorted.length;
+  let low = 0,
+    high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle] < wanted) low = middle + 1; else high = middle;
+    if (sorted[middle] < wanted) low = middle + 1;
+    else high = middle;
   }
   return sorted[low] === wanted;
 }

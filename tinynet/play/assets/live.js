@@ -26,11 +26,23 @@ class Live {
     this.message = el("p", { class: "message", role: "alert" });
     this.counts = el("p", { class: "quiet" });
     this.curve = el("div");
-    this.rate = field("learning rate", "number", { step: "any", min: 0, id: "rate" }, (text) => this.send({ act: "lr", value: Number(text) }, "lr"));
+    this.rate = field("learning rate", "number", { step: "any", min: 0, id: "rate" }, (text) =>
+      this.send({ act: "lr", value: Number(text) }, "lr"),
+    );
     this.runButton = el("button", { type: "button", id: "run", onclick: () => this.toggleRun() }, "Run");
     this.panel = new this.kind(this);
-    const training = [el("div", { class: "row" }, el("button", { type: "button", id: "step", onclick: () => this.send({ act: "step" }) }, "One step"), this.runButton,
-      el("button", { type: "button", id: "reset", onclick: () => this.send({ act: "reset" }) }, "Start afresh")), this.rate, this.counts, this.curve];
+    const training = [
+      el(
+        "div",
+        { class: "row" },
+        el("button", { type: "button", id: "step", onclick: () => this.send({ act: "step" }) }, "One step"),
+        this.runButton,
+        el("button", { type: "button", id: "reset", onclick: () => this.send({ act: "reset" }) }, "Start afresh"),
+      ),
+      this.rate,
+      this.counts,
+      this.curve,
+    ];
     this.place.replaceChildren(this.message, ...this.panel.build(training));
     this.draw();
   }
@@ -41,7 +53,10 @@ class Live {
   send(act, key = null) {
     return new Promise((done) => {
       const later = key && this.waiting.find((other) => other.key === key);
-      if (later) { later.act = act; later.done.push(done); } else this.waiting.push({ act, key, done: [done] });
+      if (later) {
+        later.act = act;
+        later.done.push(done);
+      } else this.waiting.push({ act, key, done: [done] });
       this.pump();
     });
   }
@@ -61,7 +76,11 @@ class Live {
   async ask(act) {
     let answer, state;
     try {
-      answer = await fetch("act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...act, revision: this.state.revision }) });
+      answer = await fetch("act", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ ...act, revision: this.state.revision }),
+      });
       state = await answer.json();
     } catch {
       this.say("The engine does not answer. Was tinynet play ended? Start it again; this page shows the last state.");
@@ -91,7 +110,9 @@ class Live {
     this.draw();
   }
 
-  say(text) { this.message.textContent = text; }
+  say(text) {
+    this.message.textContent = text;
+  }
 
   draw(restore = false) {
     if (!this.panel) return;
@@ -121,11 +142,16 @@ class Live {
 function field(label, type, attributes, changed) {
   const input = el("input", { type, autocomplete: "off", ...attributes });
   input.addEventListener("change", () => {
-    if (type !== "number" || (input.value !== "" && Number.isFinite(Number(input.value)))) { changed(input.value); return; }
+    if (type !== "number" || (input.value !== "" && Number.isFinite(Number(input.value)))) {
+      changed(input.value);
+      return;
+    }
     globalThis.live.say(`${label}: that is no number that can be computed with. It stays as it was.`);
     globalThis.live.draw(true);
   });
-  input.addEventListener("keydown", (event) => { if (event.key === "Enter") input.blur(); });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") input.blur();
+  });
   return el("label", { class: "field" }, el("span", {}, label), input);
 }
 
@@ -157,9 +183,19 @@ class ExpressionPanel {
       if (!done) input.value = text; // to be mended, not to be typed again
     });
     this.table = el("tbody");
-    return [el("h2", {}, "What is computed"), this.text, el("h2", {}, "Its leaves"),
-      el("table", { class: "leaves" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "name"), el("th", { scope: "col" }, "value"))), this.table),
-      el("h2", {}, "Downhill"), ...training];
+    return [
+      el("h2", {}, "What is computed"),
+      this.text,
+      el("h2", {}, "Its leaves"),
+      el(
+        "table",
+        { class: "leaves" },
+        el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "name"), el("th", { scope: "col" }, "value"))),
+        this.table,
+      ),
+      el("h2", {}, "Downhill"),
+      ...training,
+    ];
   }
 
   values() {
@@ -171,10 +207,19 @@ class ExpressionPanel {
     const nodes = state.leaves.map((leaf) => leaf.node).join();
     if (nodes !== this.nodes) {
       this.nodes = nodes;
-      this.rows = new Map(state.leaves.map(({ node }) => [node, {
-        name: field("name", "text", { "data-label": node, spellcheck: "false" }, (label) => this.live.send({ act: "label", node, label })),
-        value: field("value", "number", { step: "any", "data-value": node }, (text) => this.live.send({ act: "value", node, value: Number(text) }, `value ${node}`)),
-      }]));
+      this.rows = new Map(
+        state.leaves.map(({ node }) => [
+          node,
+          {
+            name: field("name", "text", { "data-label": node, spellcheck: "false" }, (label) =>
+              this.live.send({ act: "label", node, label }),
+            ),
+            value: field("value", "number", { step: "any", "data-value": node }, (text) =>
+              this.live.send({ act: "value", node, value: Number(text) }, `value ${node}`),
+            ),
+          },
+        ]),
+      );
       this.table.replaceChildren(...[...this.rows.values()].map((row) => el("tr", {}, el("td", {}, row.name), el("td", {}, row.value))));
     }
     for (const { node, name, value } of state.leaves) {
