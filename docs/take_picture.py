@@ -13,7 +13,7 @@ a, b = Value(2.0, label="a"), Value(-3.0, label="b")
 with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
     page = tn.explain((a * b + 10).tanh()).save(Path(folder) / "backprop.html")
     browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-    sheet = browser.new_page(viewport={"width": 1120, "height": 620}, color_scheme="light")
+    sheet = browser.new_page(viewport={"width": 1280, "height": 600}, color_scheme="light")
     sheet.goto(page.as_uri())
     sheet.keyboard.press("End")
     sheet.keyboard.press("ArrowLeft")

@@ -128,6 +128,30 @@ def test_values_labels_rates_and_steps(play):
     assert live.session.state()["leaves"][0]["value"] == 0.5
 
 
+def test_a_field_that_holds_no_number_changes_nothing(play):
+    live = play(expression())
+    for selector, shown in (("[data-value]", "0.5"), ("#rate", "0.1")):
+        live.put(selector, "")
+        assert "no number" in live.said() and live.page.input_value(selector) == shown
+        live.page.eval_on_selector(
+            selector, "field => { field.value = '1e400'; field.dispatchEvent(new Event('change')); }"
+        )
+        live.settle()
+        assert live.page.input_value(selector) == shown
+    assert live.session.revision == 0
+
+
+def test_answers_to_other_numbers_are_not_kept(play):
+    live = play(expression())
+    live.click("[data-mode=predict]")
+    live.press("End")
+    _, gradients = by_hand({"a": 0.5, "b": -1.5, "c": 0.25})
+    live.guess(repr(gradients["c"]))  # tanh hands on to its input, which hands it on to c
+    assert "1 of 1" in live.read()["score"]
+    live.put("[data-value]", "1.5")
+    assert live.read()["score"] == ""
+
+
 def test_another_expression_and_what_cannot_be_read(play):
     live = play(expression())
     shown = live.put("#expression", "d = a*a; d*d + b")
@@ -346,6 +370,11 @@ def test_a_digit_is_drawn_seen_and_explained(play):
         assert text == ("< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %")
     assert page.locator(".bars .best .digit").text_content() == str(int(np.argmax(state["probabilities"])))
     assert "still shows the drawing from before" in page.text_content("#live")
+    page.click("#explain")
+    live.settle()
+    page.select_option("#label", str((state["label"] + 1) % 10))
+    live.settle()
+    assert "still shows the drawing from before" in page.text_content("#live")  # the loss is another one
     page.click("#explain")
     shown = live.settle()
     assert "still shows" not in page.text_content("#live")

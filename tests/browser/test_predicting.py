@@ -109,6 +109,17 @@ def test_what_is_asked_waits_for_the_answer(open_page):
         assert shown.page.locator("text=Show me").is_visible() == way_out, tries
 
 
+def test_what_the_digits_on_the_page_give_is_right_too(open_page):
+    a, b = Value(2.5, label="a"), Value(3.0, label="b")
+    shown = open_page(tn.explain((a * 4).tanh() * b))  # shown as tanh = 1: whoever computes 1 − 1² is not wrong
+    shown.click("[data-mode=predict]")
+    for text in ("3", "1", "0"):  # to the tanh, to b, through the tanh
+        shown.press("End")
+        seen = shown.guess(text)
+        assert "Right." in seen["told"], text
+    assert "3 of 3" in seen["score"]
+
+
 def test_nothing_gives_the_number_away(open_page):
     a, b = Value(0.71828, label="a"), Value(-0.31416, label="b")
     c = (a * b).sin()

@@ -290,6 +290,8 @@ def test_training_steps_are_frames(tinynet, tmp_path):
         (["--model", "2-1", "--activation", "tahn"], "Did you mean tanh?"),
         (["--model", "2-1", "--dataset", "moon"], "Did you mean moons?"),
         (["--model", "two"], "there is no such file"),
+        (["--model", "2-1", "--train-steps", "3", "--step"], "keys walk through one run"),
+        (["a*b", "a=1", "b=2", "--save", "x.pdf"], ".pdf is no format here"),
         (["--model", "2"], "or a file that `tinynet train` saved"),
     ],
 )
@@ -298,12 +300,20 @@ def test_what_cannot_be_explained(tinynet, words, says):
     assert told.code in (1, 2) and says in told.err, told
 
 
+def test_a_wrong_ending_is_told_before_anything_is_computed(tinynet, monkeypatch):
+    monkeypatch.setattr("tinynet.cli.explain._expression", lambda args: pytest.fail("computed"))
+    assert ".pdf is no format here" in tinynet("explain a*b a=2 b=3 --save x.pdf").err
+
+
 def test_open_saves_a_page_and_says_where(tinynet, monkeypatch, tmp_path):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     told = tinynet("explain a*b a=2 b=3 --open")
     assert told.code == 0 and opened and f"Opened {opened[0]}" in told.out
     assert "<!DOCTYPE html>" in Path(opened[0].removeprefix("file://")).read_text("utf-8")
+    assert opened[0] == (tmp_path / "backprop.html").as_uri()
+    tinynet("explain a+b a=2 b=3 --open")
+    assert opened[1] == (tmp_path / "backprop-2.html").as_uri()  # nothing is written over
     monkeypatch.setattr("webbrowser.open", lambda address: False)
     told = tinynet("explain a*b a=2 b=3 --open --save mine.html")
     assert "No browser was found here" in told.out and (tmp_path / "mine.html").as_uri() in told.out

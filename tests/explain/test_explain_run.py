@@ -218,3 +218,40 @@ def test_the_schema_is_one_and_refuses_what_is_broken():
     assert refused(lambda run: run["graphs"][0]["parents"][2].append(-1))
     assert refused(lambda run: run["graphs"][0].update(more=1))
     assert refused(lambda run: run["graphs"][0]["operations"][0]["formula"].append({"input": -2}))
+
+
+def test_a_weight_without_a_label_is_one_weight_in_all_frames():
+    w = Value(3.0)
+    film = tn.explain((w * w - 2.0).relu())
+    for _ in range(3):
+        loss = (w * w - 2.0).relu()
+        loss.backward()
+        w.data, w.grad = w.data - 0.1 * w.grad, 0.0
+        film.add((w * w - 2.0).relu())
+    run = film.run.data()
+    assert len(run["graphs"]) == 1 and [frame["graph"] for frame in run["frames"]] == [0] * 4
+    graph = run["graphs"][0]
+    leaf = graph["names"].index("x1")
+    assert leaf not in graph["nameless"] and run["frames"][0]["values"][leaf] == 3
+    assert graph["names"][graph["nameless"][0]] == "2"  # the constant stays one
+    jsonschema.validate(run, SCHEMA)
+
+
+def test_what_the_shown_digits_give_is_told_where_it_is_something_else():
+    a = Value(2.5, label="a")
+    explained = tn.explain((a * 4).tanh() * 3)  # 1 − tanh² 10 is 8e-9, and tanh 10 is shown as 1
+    frame = explained.run.data()["frames"][0]
+    steps = explained.steps
+    flat = next(k for k, step in enumerate(steps) if step.node.operation == "tanh")
+    assert frame["rounded"] == {str(flat): 0} and steps[flat].contribution > 0
+
+
+def test_an_image_is_told_row_by_row():
+    image = np.random.default_rng(0).random((2, 1, 9, 8))
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(4, 2))
+    run = tn.explain(model, image, np.array([0, 1]), nn.CrossEntropyLoss()).run.data()
+    assert run["frames"][0]["input"] == pytest.approx(image[0, 0])
+    assert next(group for group in run["graphs"][0]["groups"] if group["kind"] == "input")["shape"] == [9, 8]
+    flat = nn.Sequential(nn.Linear(3, 2))
+    run = tn.explain(flat, np.ones((1, 3)), np.array([1]), nn.CrossEntropyLoss()).run.data()
+    assert "input" not in run["frames"][0]

@@ -126,11 +126,12 @@ class Picture {
     this.element.setAttribute("height", Math.ceil(this.height * this.scale));
   }
 
-  /** As large as fits into the place, but readable. */
+  /** As large as fits into the place; what would become too small to read is larger than the place, and scrolls. */
   fit() {
     const frame = this.element.parentElement;
-    const least = this.view.numbers ? 0.8 : 0.52;
-    this.zoom(Math.max(least, Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height)));
+    const whole = Math.min(1.25, frame.clientWidth / this.width, Math.max(frame.clientHeight, 200) / this.height);
+    const [smallest, readable] = this.view.numbers ? [0.65, 0.8] : [0.5, 0.6];
+    this.zoom(whole >= smallest ? whole : readable);
   }
 
   focusOn(key) {
