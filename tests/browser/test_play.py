@@ -133,11 +133,6 @@ def test_a_field_that_holds_no_number_changes_nothing(play):
     for selector, shown in (("[data-value]", "0.5"), ("#rate", "0.1")):
         live.put(selector, "")
         assert "no number" in live.said() and live.page.input_value(selector) == shown
-        live.page.eval_on_selector(
-            selector, "field => { field.value = '1e400'; field.dispatchEvent(new Event('change')); }"
-        )
-        live.settle()
-        assert live.page.input_value(selector) == shown
     assert live.session.revision == 0
 
 
