@@ -3,6 +3,7 @@
 import gc
 import importlib.util
 import os
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; what is started would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(10_000)  # numbers of the scalar backend by the million: looked through less often
 
 
