@@ -84,3 +84,18 @@ def convolution():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2 * 3 * 3, 3))
     image = np.random.default_rng(0).normal(size=(1, 1, 8, 8))
     return tn.explain(model, image, np.array([1]), nn.CrossEntropyLoss())
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory):
+    """The page of a small network and three training steps, in a file."""
+    import numpy as np
+
+    import tinynet as tn
+    from tinynet import nn, optim
+
+    tn.manual_seed(1)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    x, y = np.array([[1.0, -1.0]]), np.array([[1.0]])
+    explained = tn.explain(model, x, y, nn.MSELoss(), optimizer=optim.SGD(lr=0.1), steps=3)
+    return explained.save(tmp_path_factory.mktemp("saved") / "page.html")

@@ -1,24 +1,10 @@
 """For those who listen to a page, or walk through it by keyboard: everything has a name, is reached, and is told."""
 
-import numpy as np
 import pytest
-
-import tinynet as tn
-from tinynet import nn, optim
 
 pytestmark = pytest.mark.browser
 
 WITH_NAMES = {"button", "slider", "checkbox", "combobox", "textbox", "image", "img", "link", "region", "navigation"}
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    tn.manual_seed(1)
-    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
-    explained = tn.explain(
-        model, np.array([[1.0, -1.0]]), np.array([[1.0]]), nn.MSELoss(), optimizer=optim.SGD(lr=0.1), steps=3
-    )
-    return explained.save(tmp_path_factory.mktemp("accessible") / "page.html")
 
 
 def tree(shown):

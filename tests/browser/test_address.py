@@ -1,24 +1,10 @@
 """The state of the page stands in its address: a reload or a copy of it leads to the same sight."""
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import tinynet as tn
-from tinynet import nn, optim
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    tn.manual_seed(1)
-    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
-    explained = tn.explain(
-        model, np.array([[1.0, -1.0]]), np.array([[1.0]]), nn.MSELoss(), optimizer=optim.SGD(lr=0.1), steps=3
-    )
-    return explained.save(tmp_path_factory.mktemp("address") / "page.html")
 
 
 WALKS = {

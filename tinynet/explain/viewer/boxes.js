@@ -110,8 +110,7 @@ function inputBox(run, graph, item) {
       width: size + 16,
       height: size + 36,
       element,
-      shift: 0,
-      update(now) {
+        update(now) {
         image.setAttribute("href", picture(now.frame.input.flat(), down, across, grey));
         return `the input, an image of ${down} by ${across} pixels`;
       },
@@ -169,7 +168,6 @@ function cellBox(title, subtitle, cells, kind) {
     width,
     height,
     element,
-    shift: 0,
     update(now) {
       const values = rows.map((row) => (now.isComputed(row.node) ? now.frame.values[row.node] : NaN));
       const grads = rows.map((row) => {
@@ -218,7 +216,6 @@ function barBox(title, outlets, first) {
     width,
     height,
     element,
-    shift: 0,
     update(now) {
       const { outputs } = now.frame;
       const shown = (outputs.probabilities || outputs.values)[0];
@@ -272,7 +269,6 @@ function summaryBox(graph, item) {
     width,
     height,
     element,
-    shift: 0,
     update(now) {
       const { known, sum } = now.arrived(node);
       data.textContent = `data ${now.isComputed(node) ? number(now.frame.values[node]) : "·"}`;

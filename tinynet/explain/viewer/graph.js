@@ -44,7 +44,7 @@ class Picture {
       "g",
       {
         class: `item${item.ghost ? " ghost" : ""}${canOpen ? " opens" : ""}`,
-        transform: `translate(${box.x + box.shift} ${box.y})`,
+        transform: `translate(${box.x + (box.shift || 0)} ${box.y})`,
         tabindex: 0,
         role: canOpen ? "button" : "img",
         "data-key": item.key,

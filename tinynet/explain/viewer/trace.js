@@ -57,9 +57,6 @@ class Graph {
   constant(node) {
     return Number(this.names[node].replace(MINUS, "-").replace("inf", "Infinity"));
   }
-  called(node) {
-    return this.names[node];
-  }
 }
 
 class Frame {

@@ -11,7 +11,7 @@ const MOST_GHOSTS = 40;
 
 /** The items of a graph as a tree: as numbers alone, or by the groups of the network. */
 function itemTree(graph, flat) {
-  const node = (i) => ({ key: `n${i}`, kind: "node", name: graph.called(i), nodes: [i], node: i, children: null });
+  const node = (i) => ({ key: `n${i}`, kind: "node", name: graph.names[i], nodes: [i], node: i, children: null });
   if (flat || !graph.groups.length) {
     return { key: "", kind: "all", name: "the whole graph", nodes: range(graph.size), children: split(range(graph.size).map(node), "") };
   }
@@ -73,7 +73,7 @@ function sight(graph, way) {
   const single = numbers && outside.size <= MOST_GHOSTS;
 
   const ghost = (node, alone) => {
-    const item = alone ? { key: `n${node}`, kind: "node", name: graph.called(node), nodes: [node], node } : sibling(way, node);
+    const item = alone ? { key: `n${node}`, kind: "node", name: graph.names[node], nodes: [node], node } : sibling(way, node);
     if (!ghosts.has(item.key)) {
       ghosts.set(item.key, items.length);
       items.push({ ...item, ghost: true });
