@@ -14,6 +14,8 @@ FLOORS = [  # top to bottom: a file may import from floors below its own, and fr
     {"__main__"},
     {"cli"},
     {"play"},
+    {"lessons"},
+    {"teaching"},
     {"bench"},
     {"tasks"},
     {"reproduce"},

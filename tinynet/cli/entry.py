@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure a saved network on a test set, class by class",
     "predict": "ask a saved network about one picture or one test example",
     "explain": "show backpropagation through an expression, step by step",
+    "learn": "lessons: predict, run, see and change an experiment on the engine",
     "play": "edit numbers on a live page, and see backpropagation computed anew",
     "parity": "run one network on several backends and compare every gradient",
     "reproduce": "run published results again, and print published | reached | command",

@@ -4,9 +4,11 @@ They let every example, lesson and test run on real data with no network. ``make
 licence is in ``LICENSE-digits.txt``. Must not know where complete data sets lie.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinynet.data.dataset import Dataset
 from tinynet.data.idx import read_idx
@@ -31,9 +33,15 @@ def digits(*, flat: bool = True) -> tuple[Dataset, Dataset]:
 
 
 def _part(part: str, flat: bool) -> Dataset:
-    images, labels = (read_idx(embedded_file(part, kind)) for kind in ("images", "labels"))
+    images, labels = (_unpacked(part, kind) for kind in ("images", "labels"))
     # The files are ordered by class, which compresses best. NumPy keeps RandomState's numbers the same for ever (NEP
     # 19).
     order = np.random.RandomState(0).permutation(len(labels))
     x, y = images_to_x(images[order], flat), labels[order].astype(np.int64)
     return Dataset(x, y, classes=tuple("0123456789"), name=f"digits {part}")
+
+
+@cache
+def _unpacked(part: str, kind: str) -> NDArray[np.uint8]:
+    """What a file holds, unpacked once; 5 MB in all. Whoever asks gets arrays of their own, made from it."""
+    return read_idx(embedded_file(part, kind))

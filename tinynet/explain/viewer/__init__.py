@@ -45,7 +45,7 @@ def viewer(run: Run, story: Story, picture: str = "", live: Live | None = None) 
     script = "\n".join([*parts[:-1], live.script if live else "", parts[-1]])
     state = json.dumps(live.state if live else None, ensure_ascii=False, allow_nan=False)
     return Template(_asset("page.html")).substitute(
-        policy=_policy(script) + ("; connect-src 'self'" if live else ""),
+        policy=policy(script) + ("; connect-src 'self'" if live else ""),
         title=escape(run.title),
         style=_asset("style.css") + (live.style if live else ""),
         words=fragment(story, picture),
@@ -60,7 +60,7 @@ def in_script(json: str) -> str:
     return json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _policy(script: str) -> str:
+def policy(script: str) -> str:
     """Only this very script runs, and nothing is fetched."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
