@@ -5,13 +5,14 @@ import numpy as np
 import tinynet as tn
 from tinynet import Tensor
 from tinynet.teaching import Check, Choice, Experiment, Lesson, Number, Slider
+from tinynet.teaching.pictures import signed
 
 GATES = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "NAND": [1, 1, 1, 0], "XOR": [0, 1, 1, 0]}
 CORNERS = Tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 
 def surf(waves=1, crowd=0, sharks=1):
-    """Good waves (weight 5), an empty beach (2), no sharks (4): go if it adds up to more than 3."""
+    """Good waves count 5, an empty beach 2, no sharks 4: go if the sum is above 3."""
     x, w, b = Tensor([waves, crowd, sharks]), Tensor([5.0, 2.0, 4.0]), -3.0
     z = (w * x).sum() + b
     return z.item(), z.item() > 0
@@ -29,7 +30,7 @@ def draw_surf(figure, result, waves, crowd, sharks):
 
 
 def learn(gate="NAND", passes=20, seed=0):
-    """The learning rule: after each mistake, w ← w + (target − answer) · x, and the same for b."""
+    """After each mistake, w ← w + (target − answer) · x, and b as if its x were 1."""
     tn.manual_seed(seed)
     w, b = tn.rand(2), tn.rand(1)
     history = []
@@ -46,8 +47,8 @@ def learn(gate="NAND", passes=20, seed=0):
 def draw_learn(figure, result, gate, passes):
     left, right = figure.subplots(1, 2)
     (w1, w2, b, mistakes), grid = result[-1], np.linspace(-0.5, 1.5, 60)
-    side = w1 * grid[None, :] + w2 * grid[:, None] + b > 0
-    left.contourf(grid, grid, side, levels=[-0.5, 0.5, 1.5], colors=["C0", "C1"], alpha=0.25)
+    side = w1 * grid[None, :] + w2 * grid[::-1, None] + b > 0
+    left.imshow(side, extent=(-0.5, 1.5, -0.5, 1.5), cmap=signed(), vmin=-1, vmax=2, alpha=0.3)
     for (x, y), target in zip(CORNERS.numpy(), GATES[gate]):
         left.plot(x, y, "o" if target else "X", color="C1" if target else "C0", markersize=10)
     left.set(aspect="equal", xlabel="first input", ylabel="second input", title=gate)
@@ -118,7 +119,7 @@ perceptron cannot, a network of them can.""",
         "In `surf`, how low must the bias be before we only go on perfect mornings?",
     ],
     engine=["primitives.py: mul", "primitives.py: sum"],
-    sources=["M. Nielsen, Neural Networks and Deep Learning, chapter 1: http://neuralnetworksanddeeplearning.com/chap1.html",
+    sources=["M. Nielsen, Neural Networks and Deep Learning, 1: http://neuralnetworksanddeeplearning.com/chap1.html",
              "F. Rosenblatt, The Perceptron, Psychological Review 65 (1958)",
              "M. Minsky and S. Papert, Perceptrons (1969)"],
 )  # fmt: skip

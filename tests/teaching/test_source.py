@@ -1,0 +1,88 @@
+"""The code that is shown: it runs as it stands, uses public names alone, and the engine's lines are where it says."""
+
+import ast
+import math
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.errors import ArgumentError
+from tinynet.lessons import find, names
+from tinynet.teaching.source import engine_lines, experiment_source
+
+LESSONS = {name: find(name) for name in names()}
+EXPERIMENTS = [
+    pytest.param(experiment.run, id=f"{name}-{experiment.run.__name__}")
+    for name, lesson in LESSONS.items()
+    for experiment in lesson.experiments
+]
+WIDEST = 88  # columns that a page shows without scrolling
+
+
+@pytest.mark.parametrize("run", EXPERIMENTS)
+def test_what_is_shown_runs_as_it_stands(run):
+    shown = {"__name__": "shown"}
+    exec(compile(experiment_source(run), "shown", "exec"), shown)
+    assert callable(shown[run.__name__])
+    missing = {n for n in run.__code__.co_names if n in run.__globals__} - shown.keys()
+    assert missing == set()
+
+
+def test_a_shown_experiment_gives_what_the_lesson_gives():
+    for name in ("perceptron", "vanishing-gradients"):
+        run = LESSONS[name].experiments[-1].run
+        shown = {"__name__": "shown"}
+        exec(experiment_source(run), shown)
+        np.testing.assert_array_equal(shown[run.__name__](seed=1), run(seed=1))
+
+
+@pytest.mark.parametrize("run", EXPERIMENTS)
+def test_it_is_narrow_and_explained(run):
+    lines = experiment_source(run).splitlines()
+    assert max(map(len, lines)) <= WIDEST, max(lines, key=len)
+    assert run.__doc__
+
+
+@pytest.mark.parametrize("run", EXPERIMENTS)
+def test_it_uses_public_names_alone(run):
+    public = {"tinynet": {*tn.__all__, "primitives"}, "numpy": None, "math": None, "random": None, "time": None,
+              "functools": None, "itertools": None, "collections": None}  # fmt: skip
+    for node in ast.walk(ast.parse(experiment_source(run))):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= public.keys()
+        elif isinstance(node, ast.ImportFrom):
+            allowed = public.get(node.module, set())
+            assert allowed is None or {alias.name for alias in node.names} <= allowed, ast.unparse(node)
+        elif isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_") or node.attr in ("_prev", "_op"), node.attr  # micrograd's, public here
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_engines_lines_are_found(name):
+    assert LESSONS[name].engine
+    for place in LESSONS[name].engine:
+        found = engine_lines(place)
+        last = found.what.rpartition(".")[2]
+        assert last in found.text.splitlines()[0] or last in found.text
+        assert found.line >= 1 and found.path.startswith("tinynet/")
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_is_short_enough_to_read(name):
+    lines = (engine_lines.__globals__["HOME"] / "lessons" / f"{name.replace('-', '_')}.py").read_text().splitlines()
+    assert len(lines) <= 200 and lines[0].startswith('"""')
+
+
+@pytest.mark.parametrize("place", ["nowhere.py: x", "value.py", "value.py: Value.nothing", "value.py: nothing"])
+def test_a_place_that_is_not_there(place):
+    with pytest.raises(ArgumentError, match=r"there is no such file|has no"):
+        engine_lines(place)
+
+
+def test_the_lines_are_those_of_the_file():
+    found = engine_lines("primitives.py: sigmoid")
+    assert found.text.startswith("sigmoid = Primitive") and "out * (1 - out)" in found.text
+    text = (engine_lines.__globals__["HOME"] / "primitives.py").read_text().splitlines()
+    assert text[found.line - 1].startswith("sigmoid")
+    assert math.isfinite(len(engine_lines("tensor.py: Tensor.backward").text))
