@@ -1,7 +1,11 @@
 """The form of a lesson: what it refuses, what it remembers, and how its sentences get their numbers."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tinynet.cli import main
 from tinynet.errors import ArgumentError
 from tinynet.lessons import find
 from tinynet.teaching import Check, Choice, Experiment, Lesson, Number, Run, Slider
@@ -145,3 +149,14 @@ def test_a_file_that_is_no_lesson(name, text, words, tmp_path):
         (tmp_path / name).write_text(text)
     with pytest.raises((ArgumentError, OSError), match=words):
         find(str(tmp_path / name))
+
+
+def test_the_lesson_of_the_contributing_page_works_at_once(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    [code] = re.findall(r"```python\n(\"\"\"The mean of many dice.*?)```", text, re.S)
+    (tmp_path / "dice.py").write_text(code, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--set", "dice=160"], ["--seed", "5"]):
+        assert main(["learn", "dice.py", *more]) == 0
+    shown = capsys.readouterr().out
+    assert "half as much" in shown and "Saved dice.html" in shown and (tmp_path / "dice.html").stat().st_size > 10_000
