@@ -50,73 +50,74 @@ def sections(page):
     return page.query_selector_all("section.experiment")
 
 
-@pytest.mark.parametrize("name", names())
-def test_predictions_are_marked(name, visit):
-    for wrong in (False, True):
-        page = visit(name)
-        for section, experiment in zip(sections(page), known(page), strict=True):
-            assert not section.query_selector(".shown").is_visible(), "nothing is shown before the prediction"
-            asked = experiment["prediction"]
-            if "options" in asked:
-                buttons = section.query_selector_all(".options button")
-                assert [b.inner_text().strip() for b in buttons] == [o.replace("`", "") for o in asked["options"]]
-                buttons[(asked["right"] + wrong) % len(buttons)].click()
-                assert "right" in buttons[asked["right"]].get_attribute("class") and buttons[0].is_disabled()
+def predict(section, asked, wrong):
+    """Answer a section's question; returns its mark."""
+    if "options" in asked:
+        buttons = section.query_selector_all(".options button")
+        assert [b.inner_text().strip() for b in buttons] == [o.replace("`", "") for o in asked["options"]]
+        buttons[(asked["right"] + wrong) % len(buttons)].click()
+        assert "right" in buttons[asked["right"]].get_attribute("class") and buttons[0].is_disabled()
+    else:
+        section.query_selector("input[type=text]").fill(str(asked["right"] + wrong * (2 * asked["margin"] + 1)))
+        section.query_selector(".guess button").click()
+    return section.query_selector(".mark")
+
+
+def move(page, section, experiment):
+    """Every slider through all its values, by keys or buttons, and back; what is shown is looked at after each."""
+    places = [slider["start"] for slider in experiment["sliders"]]
+    for i, (knob, slider) in enumerate(zip(section.query_selector_all(".knob"), experiment["sliders"], strict=True)):
+        field, buttons = knob.query_selector("input"), knob.query_selector_all("button")
+        for place in [*range(len(slider["values"])), slider["start"]]:
+            if field:
+                field.focus()
+                for key in ["ArrowRight"] if place and place == places[i] + 1 else ["Home", *["ArrowRight"] * place]:
+                    page.keyboard.press(key)
+                said = [knob.query_selector("output").inner_text(), field.get_attribute("aria-valuetext")]
+                assert said == [slider["values"][place]] * 2
             else:
-                section.query_selector("input[type=text]").fill(str(asked["right"] + wrong * (2 * asked["margin"] + 1)))
-                section.query_selector(".guess button").click()
-            mark = section.query_selector(".mark")
-            assert mark.get_attribute("class") == ("mark wrong" if wrong else "mark right")
-            assert mark.inner_text().startswith("Not so" if wrong else "Right")
-            assert section.query_selector(".shown").is_visible() and not section.query_selector(".skip").is_visible()
+                buttons[place].click()
+                pressed = [b.inner_text() for b in buttons if b.get_attribute("aria-pressed") == "true"]
+                assert pressed == [slider["values"][place]]
+            places[i] = place
+            at = 0
+            for other, its in zip(experiment["sliders"], places):
+                at = at * len(other["values"]) + its
+            says = experiment["frames"][at]["says"]
+            assert section.query_selector("figcaption").inner_text().split() == says.split()
+            assert section.query_selector(".picture svg").get_attribute("aria-label") == says
 
 
 @pytest.mark.parametrize("name", names())
-def test_sliders_move_what_they_say(name, visit):
+def test_a_lesson_is_predicted_seen_and_moved(name, visit):
     page = visit(name, width=390)
-    for section, experiment in zip(sections(page), known(page), strict=True):
-        section.query_selector(".skip").click()
-        places = [slider["start"] for slider in experiment["sliders"]]
-        knobs = section.query_selector_all(".knob")
-        assert len(knobs) == len(places)
-        for i, (knob, slider) in enumerate(zip(knobs, experiment["sliders"])):
-            stepped = list(range(len(slider["values"])))
-            for place in [*stepped, slider["start"]]:
-                if field := knob.query_selector("input"):
-                    field.focus()
-                    page.keyboard.press("Home")
-                    for _ in range(place):
-                        page.keyboard.press("ArrowRight")
-                    assert knob.query_selector("output").inner_text() == slider["values"][place]
-                    assert field.get_attribute("aria-valuetext") == slider["values"][place]
-                else:
-                    buttons = knob.query_selector_all("button")
-                    buttons[place].click()
-                    pressed = [b.inner_text() for b in buttons if b.get_attribute("aria-pressed") == "true"]
-                    assert pressed == [slider["values"][place]]
-                places[i] = place
-                at = 0
-                for k, other in enumerate(experiment["sliders"]):
-                    at = at * len(other["values"]) + places[k]
-                says = experiment["frames"][at]["says"]
-                assert section.query_selector("figcaption").inner_text().split() == says.split()
-                assert section.query_selector(".picture svg").get_attribute("aria-label") == says
+    experiments = known(page)
+    assert len(experiments) == len(find(name).experiments)
+    for section, experiment in zip(sections(page), experiments, strict=True):
+        assert not section.query_selector(".shown").is_visible(), "nothing is shown before the prediction"
+        mark = predict(section, experiment["prediction"], wrong=False)
+        assert mark.get_attribute("class") == "mark right" and mark.inner_text().startswith("Right")
+        assert section.query_selector(".shown").is_visible() and not section.query_selector(".skip").is_visible()
+        assert not section.query_selector(".fails"), "every number is where it must be"
+        picture = section.query_selector("figure svg")
+        assert picture.get_attribute("role") == "img" and len(picture.get_attribute("aria-label")) > 30
+        shown = [frame["svg"] for frame in experiment["frames"]]
+        assert len(set(shown)) == len(shown), "every setting of the sliders has a picture of its own"
+        move(page, section, experiment)
+    assert page.evaluate("[...document.images].every((image) => image.alt)")
+    for summary in page.query_selector_all("[aria-labelledby=engine] summary"):
+        summary.click()
+    assert all(lines.is_visible() for lines in page.query_selector_all("[aria-labelledby=engine] pre"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page is wider than a phone"
 
 
 @pytest.mark.parametrize("name", names())
-def test_pictures_are_told_and_what_the_sliders_do_is_seen(name, visit):
+def test_a_wrong_prediction_is_marked_too(name, visit):
     page = visit(name, color_scheme="dark")
-    pictures = page.query_selector_all("figure svg")
-    assert len(pictures) == len(find(name).experiments)
-    for svg in pictures:
-        assert svg.get_attribute("role") == "img" and len(svg.get_attribute("aria-label")) > 30
-    assert page.evaluate("[...document.images].every((image) => image.alt)")
-    for experiment in known(page):
-        assert len({frame["svg"] for frame in experiment["frames"]}) == len(experiment["frames"])
-    for details in page.query_selector_all("#engine ~ details"):
-        details.query_selector("summary").click()
-        assert details.query_selector("pre").is_visible()
+    for section, experiment in zip(sections(page), known(page), strict=True):
+        mark = predict(section, experiment["prediction"], wrong=True)
+        assert mark.get_attribute("class") == "mark wrong" and mark.inner_text().startswith("Not so")
+        assert section.query_selector(".shown").is_visible()
 
 
 def test_what_is_no_number_is_said_so(visit):

@@ -18,6 +18,9 @@ COLOURS = ("#2f8fd0", "#e07b1a", "#1fa37a", "#cc79a7", "#b39700", "#8b6fd0")  # 
 SIGNED = ("#06285c", "#5696d0", "#fafafa", "#ee943e", "#782a00")  # from below 0 to above
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
+    "figure.dpi": 72,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "font.family": ["DejaVu Sans"],
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -29,6 +32,7 @@ STYLE: dict[str, Any] = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
     "image.cmap": "gray_r",
+    "image.interpolation": "none",  # its own pixels, however large it is shown
     "figure.constrained_layout.use": True,
 } | dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), INK)
 
@@ -48,11 +52,12 @@ def picture(draw: Callable[[Any], str], size: tuple[float, float], name: str = "
     """
     import matplotlib.style
     from cycler import cycler
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
     rules = STYLE | {"axes.prop_cycle": cycler(color=COLOURS), "svg.hashsalt": name}
-    out = io.BytesIO()
+    out = io.StringIO()
     with matplotlib.style.context(["default", rules]):
         figure = Figure(figsize=size)
         says = draw(figure)
@@ -61,8 +66,8 @@ def picture(draw: Callable[[Any], str], size: tuple[float, float], name: str = "
                 if axis.get_scale() == "log":
                     axis.set_major_formatter(_power)
                     axis.set_minor_formatter(NullFormatter())
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return Picture(_svg(out.getvalue().decode(), says), says)
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})  # savefig would draw it twice
+    return Picture(_svg(out.getvalue(), says), says)
 
 
 def _power(x: float, place: float) -> str:
@@ -106,5 +111,5 @@ def tiles(
         axes.set_axis_off()
         if i < len(images):
             low, high = (-most, most) if sign else (0.0, most)
-            axes.imshow(images[i], cmap=signed() if sign else "gray_r", vmin=low, vmax=high, interpolation="nearest")
+            axes.imshow(images[i], cmap=signed() if sign else "gray_r", vmin=low, vmax=high)
             axes.set_title(titles[i] if i < len(titles) else "", fontsize=8.5)
