@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 from browser.conftest import listen
 
+from tinynet.cli import main
 from tinynet.lessons import course, find, names
 from tinynet.teaching import Choice
-from tinynet.teaching.site import write_site
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The folder with all pages: TINYNET_SITE, where `tinynet learn --site` has built it, or built here."""
+    """The folder with all pages, as the command builds it; or TINYNET_SITE, where it was built before."""
     if folder := os.environ.get("TINYNET_SITE"):
         return Path(folder)
-    return write_site(course(), tmp_path_factory.mktemp("site")).parent
+    folder = tmp_path_factory.mktemp("site")
+    assert main(["learn", "--site", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture
