@@ -79,6 +79,7 @@ _ELEMENTS = {
     "signed char": "int8", "short": "int16", "int": "int32", "long long": "int64", "unsigned char": "uint8",
     "unsigned": "uint32", "unsigned int": "uint32", "unsigned long long": "int64", "void": None,
 }  # fmt: skip
+_most_shared = {}  # a kernel's source and name -> bytes of shared memory that a launch may ask for, where that was set
 _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)", re.S)
 
 
@@ -166,14 +167,24 @@ class RawKernel:
         self._library, self._types, self._name = library, types[name], name
         self._call = getattr(library, f"call_{name}")
         self._barriers = name in _meeting(code)
-        self.max_dynamic_shared_size_bytes = 48 << 10
+        self._function = code, name
+
+    @property
+    def max_dynamic_shared_size_bytes(self):
+        """The driver's: CuPy loads a source once, so this is one number for all who asked for its kernel."""
+        return _most_shared.get(self._function, 48 << 10)
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size):
+        assert size <= 227 << 10, f"{self._name}: {size} bytes shared"
+        _most_shared[self._function] = size
 
     def __call__(self, grid, block, args, *, shared_mem=0):
         grid, block = ((*map(int, size), 1, 1)[:3] for size in (grid, block))
         assert 0 < np.prod(block) <= 1024, f"{self._name}: a block of {block}"
         assert 0 < grid[0] < 2**31, f"{self._name}: a grid of {grid}"
         assert all(0 < n <= 65535 for n in grid[1:]), f"{self._name}: a grid of {grid}"
-        assert shared_mem <= self.max_dynamic_shared_size_bytes <= 227 << 10, f"{self._name}: {shared_mem} bytes shared"
+        assert shared_mem <= self.max_dynamic_shared_size_bytes, f"{self._name}: {shared_mem} bytes shared"
         assert len(args) == len(self._types), f"{self._name} takes {len(self._types)} arguments, got {len(args)}"
         _launch(self, grid, block, args)
 

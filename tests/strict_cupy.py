@@ -2,7 +2,8 @@
 
 There is no GPU where the tests run, so this module wraps NumPy and fails wherever CuPy would bite: host arrays among
 device arrays, `where=` on ufuncs, numbers where CuPy returns 0-d arrays, reads that make the host wait. Indices out of
-range wrap in silence, as they do there. Where CuPy does something undefined or silently expensive, it fails loudly. It
+range wrap in silence, as they do there. Where CuPy does something undefined or silently expensive, it fails loudly.
+Results lie in memory as CuPy's do: row by row, whatever the operands, but for the few functions that keep an order. It
 knows nothing of tinynet. A name missing here is an AttributeError: if CuPy has it, add a row to a table below.
 
     import strict_cupy as xp
@@ -70,16 +71,17 @@ def _operand(x):
     return _array(x)
 
 
-def _wrap(result, source=None):
-    """A device array (a list or tuple of them) for a host result; a view remembers whose memory it shares."""
+def _wrap(result, source=None, order="K"):
+    """A device array (a list or tuple of them) for a host result, which if it is new lies in an order; a view remembers
+    whose memory it shares."""
     if isinstance(result, (list, tuple)):
-        return type(result)(_wrap(item, source) for item in result)
+        return type(result)(_wrap(item, source, order) for item in result)
     host = np.asarray(result)  # a reduction's scalar too: CuPy returns 0-d arrays
     if host.dtype.char not in "?bBhHiIlLqQefdFD" and host.dtype.name != "bfloat16":
         raise ValueError(f"Unsupported dtype {host.dtype}")
     array = object.__new__(ndarray)
-    array._host = host
     shares = source is not None and np.may_share_memory(host, source._host)
+    array._host = host if shares else np.asarray(host, order=order)
     array.base = (source if source.base is None else source.base) if shares else None
     if not shares:
         strict_cuda.born(array)
@@ -223,7 +225,7 @@ class ndarray:
     def __getitem__(self, key):
         key, advanced = _key(self._host, key)
         found = self._host[key]
-        return _wrap(np.array(found) if advanced else found, self)
+        return _wrap(np.array(found, order="C") if advanced else found, self)
 
     @on_stream
     def __setitem__(self, key, value):
@@ -313,7 +315,7 @@ class ufunc:
                 np.array(x, np.result_type(*inputs))  # OverflowError
         with _quiet():
             if out is None:
-                return _wrap(self._host(*inputs, dtype=dtype, casting=casting))
+                return _wrap(self._host(*inputs, dtype=dtype, casting=casting, order="C"))
             self._host(*inputs, out=_array(out), dtype=dtype, casting=casting)
         return out
 
@@ -381,6 +383,23 @@ _SIGNATURES = {
     "a, reps": "tile",
 }
 _ARRAYS, _OPERANDS = {"a", "b", "out"}, {"a_min", "a_max", "fill_value"}
+_ORDERED = set("zeros ones full eye copy zeros_like ones_like full_like roll".split())
+_CUBS = dict.fromkeys("sum prod mean".split(), "lLqQefdFD")  # and the types that CUB does these in
+_CUBS |= dict.fromkeys("max min amax amin".split(), "bBhHiIlLqQefdFD")
+
+
+def _order(name, given):
+    """In which order a function's result lies, if it is new: row by row, whatever the arrays; but for functions that
+    are told an order or keep the array's, and where CUB reduces the first dimensions of what lies column by column."""
+    a = given.get("a")
+    if name in _ORDERED:
+        return "K"
+    if name == "pad":
+        return "F" if a.flags.fnc else "C"
+    if name in _CUBS and a.flags.fnc and a.dtype.char in _CUBS[name] and given.get("dtype") in (None, a.dtype):
+        axes = sorted(np.atleast_1d(given["axis"]) % a.ndim) if given.get("axis") is not None else []
+        return "F" if axes and axes == [*range(len(axes))] else "C"
+    return "C"
 
 
 def _function(name, parameters, home=np):
@@ -390,6 +409,8 @@ def _function(name, parameters, home=np):
     def function(*args, **kwargs):
         bound = signature.bind(*args, **kwargs)
         given = dict(bound.arguments)
+        if name in ("min", "amin") and given.get("out") is not None and given["a"].flags.forc:
+            raise TypeError("operand type(s) all returned NotImplemented: min hands out to CUB as a dtype (CuPy 9032)")
         for key, value in given.items():
             if key == "tup":
                 bound.arguments[key] = [_array(item) for item in value]
@@ -401,7 +422,7 @@ def _function(name, parameters, home=np):
             result = host(*bound.args, **bound.kwargs)
         if name.endswith("memory"):  # addresses are known on the host
             return result
-        return _wrap(result, given.get("a")) if given.get("out") is None else given["out"]
+        return _wrap(result, given.get("a"), _order(name, given)) if given.get("out") is None else given["out"]
 
     function.__name__ = name
     return function if name.endswith("memory") else on_stream(function)
@@ -479,7 +500,7 @@ def nonzero(a):
 def where(condition, x=None, y=None):
     if (x is None) != (y is None):
         raise ValueError("Must provide both 'x' and 'y' or neither.")
-    return nonzero(condition) if x is None else _wrap(np.where(_array(condition), _operand(x), _operand(y)))
+    return nonzero(condition) if x is None else _wrap(np.where(_array(condition), _operand(x), _operand(y)), order="C")
 
 
 def _product(name):
@@ -497,7 +518,7 @@ def _product(name):
         with _quiet():
             result = getattr(np, name)(a, b, out=None if out is None else out._host)
         if out is None:  # NumPy gives float32 for bfloat16
-            return _wrap(result.astype(np.result_type(a, b)) if bfloat16 else result)
+            return _wrap(result.astype(np.result_type(a, b)) if bfloat16 else result, order="C")
         return out
 
     product.__name__ = name
@@ -521,7 +542,7 @@ def take(a, indices, axis=None, out=None):
     if isinstance(indices, np.ndarray):
         raise TypeError(f"Unsupported type {type(indices)} as an index")
     indices = indices._host if isinstance(indices, ndarray) else np.asarray(indices)
-    result = _wrap(np.take(_array(a), indices, axis, mode="wrap"))
+    result = _wrap(np.take(_array(a), indices, axis, mode="wrap"), order="C")
     if out is None:
         return result
     if (_array(out).dtype, out.shape) != (result.dtype, result.shape):
@@ -533,7 +554,7 @@ def take(a, indices, axis=None, out=None):
 @_exposed
 @on_stream
 def take_along_axis(a, indices, axis):
-    return _wrap(np.take_along_axis(_array(a), _wrapped(_array(indices), a.shape[axis]), axis))
+    return _wrap(np.take_along_axis(_array(a), _wrapped(_array(indices), a.shape[axis]), axis), order="C")
 
 
 @_exposed

@@ -119,6 +119,19 @@ def test_sizes_that_no_card_takes_are_refused(x):
         run("lanes", 1, 32, x, x, shared_mem=50_000)
 
 
+def test_the_room_that_a_kernel_may_have_is_its_functions(x):
+    """CuPy loads a source once: whoever asks for its kernel again has the same function, and sets the same limit."""
+    first, again, other = kernel("block_sum"), kernel("block_sum"), kernel("lanes")
+    first.max_dynamic_shared_size_bytes = 60_000
+    assert again.max_dynamic_shared_size_bytes == 60_000
+    assert other.max_dynamic_shared_size_bytes == 48 << 10
+    again.max_dynamic_shared_size_bytes = 50_000
+    with pytest.raises(AssertionError, match="60000 bytes shared"):
+        first((1,), (64,), (x, x), shared_mem=60_000)
+    with pytest.raises(AssertionError, match="shared"):
+        first.max_dynamic_shared_size_bytes = 228 << 10
+
+
 def test_a_source_that_is_no_cuda():
     with pytest.raises(RuntimeError, match="CompileException"):
         xp.RawModule(code='extern "C" __global__ void f() { nonsense; }').get_function("f")

@@ -76,6 +76,8 @@ BITES = {
     "dot out of another dtype": (ValueError, "dtype", lambda a: xp.dot(a, a.T, out=xp.empty((2, 2)))),
     "take out of another dtype": (TypeError, "mismatch", lambda a: xp.take(a, 0, axis=0, out=xp.empty(3))),
     "take out of another shape": (ValueError, "mismatch", lambda a: xp.take(a, 0, axis=0, out=xp.empty(2, "f4"))),
+    "min into an array": (TypeError, "as a dtype", lambda a: xp.min(a, axis=0, out=xp.empty(3, "f4"))),
+    "method min into an array": (TypeError, "as a dtype", lambda a: a.T.min(out=xp.empty((), "f4"))),
     "plain index out of range": (IndexError, "out of bounds", lambda a: a[2]),
     "two masks": (IndexError, "at most one", lambda a: a[a[:, 0] > 0, a[0] > 0]),
     "mask of another shape": (IndexError, "boolean", lambda a: a[a[0] > 0]),
@@ -241,6 +243,45 @@ def test_views_share_memory_and_know_their_base(a, view):
     before = b.get()
     a += 1
     assert not np.array_equal(b.get(), before)
+
+
+# What lies how where `a` lies column by column; NumPy would keep that order in most of them.
+ORDERS = {
+    "ufunc": ("C", lambda a: xp.exp(a)),
+    "ufunc of two": ("C", lambda a: a + a),
+    "operator and a number": ("C", lambda a: 2 * a),
+    "comparison": ("C", lambda a: a > 1),
+    "where": ("C", lambda a: xp.where(a > 1, a, 0.0)),
+    "clip": ("C", lambda a: a.clip(1, 2)),
+    "concatenate": ("C", lambda a: xp.concatenate([a, a])),
+    "index": ("C", lambda a: a[[1, 0]]),
+    "index of columns": ("C", lambda a: a[:, [1, 0]]),
+    "take": ("C", lambda a: xp.take(a, [1, 0], axis=0)),
+    "matmul": ("C", lambda a: a @ a.T),
+    "tril": ("C", lambda a: xp.tril(a)),
+    "cumsum": ("C", lambda a: xp.cumsum(a, axis=0)),
+    "sort": ("C", lambda a: xp.sort(a, axis=0)),
+    "reshape": ("C", lambda a: a.reshape(3, 2)),
+    "method copy": ("C", lambda a: a.copy()),
+    "function copy": ("F", lambda a: xp.copy(a)),
+    "astype": ("F", lambda a: a.astype("float64")),
+    "empty_like": ("F", lambda a: xp.empty_like(a)),
+    "zeros_like": ("F", lambda a: xp.zeros_like(a)),
+    "zeros": ("F", lambda a: xp.zeros((2, 3), order="F")),
+    "pad": ("F", lambda a: xp.pad(a, 1)),
+    "roll": ("F", lambda a: xp.roll(a, 1, axis=0)),
+    "sum by CUB": ("F", lambda a: xp.asarray(np.asfortranarray(np.ones((2, 3, 4)))).sum(axis=0)),
+    "max by CUB": ("F", lambda a: xp.asarray(np.asfortranarray(np.ones((2, 3, 4)))).max(axis=0)),
+    "sum that CUB has no type for": ("C", lambda a: xp.asarray(np.asfortranarray(np.ones((2, 3, 4), "?"))).sum(axis=0)),
+    "sum that CUB has no order for": ("C", lambda a: xp.asarray(np.asfortranarray(np.ones((2, 3, 4)))).sum(axis=1)),
+    "any": ("C", lambda a: xp.asarray(np.asfortranarray(np.ones((2, 3, 4)))).any(axis=0)),
+}
+
+
+@pytest.mark.parametrize("order, deed", ORDERS.values(), ids=ORDERS)
+def test_results_lie_as_cupys_do(a, order, deed):
+    flags = deed(a.reshape(3, 2).T).flags
+    assert (flags.c_contiguous, flags.f_contiguous) == (order == "C", order == "F")
 
 
 @pytest.mark.parametrize("fresh", [lambda a: a.copy(), lambda a: a[[0]], lambda a: a + 1, lambda a: a.astype("f4")])

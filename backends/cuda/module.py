@@ -59,7 +59,8 @@ class Module:
     def compiled(self, code: str, name: str, shared: int = 0, options: tuple[str, ...] = ()) -> Launch:
         """A kernel of a whole source text, compiled now, so that no replay has to."""
         function = self.xp.RawModule(code=code, options=OPTIONS + options).get_function(name)
-        if shared > USUAL:
+        # CuPy loads a source once: this limit is that of all who have asked for the kernel, and is never lowered.
+        if shared > USUAL and shared > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = shared
 
         def launch(grid: int | tuple[int, ...], block: int, *arguments: Any) -> None:

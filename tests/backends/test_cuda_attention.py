@@ -100,6 +100,13 @@ def test_it_is_numpys(cupy, way, drawn):
     same(cupy, drawn.by(ours(cupy), cupy.array), drawn.by(NUMPY))
 
 
+def test_a_size_that_takes_less_room_takes_none_from_others(cupy):
+    """The first and the last case of a kernel take more shared memory than the one between them."""
+    for sizes in (1, 1, 1, 33), (1, 1, 33, 1), (1, 1, 1, 33):
+        drawn = case(12, (), sizes)
+        same(cupy, drawn.by(ours(cupy), cupy.array), drawn.by(NUMPY))
+
+
 SIZES = [(1, 1, 1, 1), (31, 33, 3, 31), (16, 64, 32, 32), (34, 130, 33, 128), (3, 257, 8, 1), (1, 5, 128, 64)]
 
 

@@ -377,10 +377,31 @@ def test_a_copying_reshape_is_a_link(cupy):
     x = cupy.array(ANY)
 
     def work():
-        made = cupy.launch("exp", cupy.launch("transpose", x, axes=(1, 0)))  # lies as x does
+        made = cupy.launch("reshape", cupy.launch("transpose", x, axes=(1, 0)), shape=(15,))
+        return (cupy.launch("exp", made),)
+
+    check(cupy, work, ["chain of reshape, exp"], [x])
+
+
+def test_a_copying_reshape_of_what_a_chain_makes_is_a_link(cupy):
+    x, place = cupy.array(ANY), cupy.full(ANY.shape, 0.0, "float64").T
+
+    def work():
+        made = cupy.launch("exp", cupy.launch("transpose", x, axes=(1, 0)), out=place)  # lies as x does
         return (cupy.launch("reshape", made, shape=(15,)),)
 
     check(cupy, work, ["chain of exp, reshape"], [x])
+
+
+def test_a_result_lies_row_by_row_so_that_its_reshape_is_no_copy(cupy):
+    """CuPy's operations do not keep the order of what they are given, as NumPy's do."""
+    x = cupy.array(ANY)
+
+    def work():
+        made = cupy.launch("exp", cupy.launch("transpose", x, axes=(1, 0)))
+        return (cupy.launch("reshape", made, shape=(15,)),)
+
+    check(cupy, work, ["exp"], [x])
 
 
 def test_integers_are_left_alone_where_numpy_decides(cupy):

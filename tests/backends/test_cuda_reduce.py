@@ -82,6 +82,18 @@ def test_integers_and_empty_arrays_are_cupys(cupy):
     assert cupy.launch("sum", cupy.full((3,), 1.0, "float32"), axis=()).shape == (3,)
 
 
+@pytest.mark.parametrize("name", ["max", "min"])
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+@pytest.mark.parametrize("axis", [(0,), (1,), (0, 1)], ids=str)
+def test_what_cupy_reduces_goes_where_it_is_wanted(cupy, name, dtype, axis):
+    x = rng.integers(0, 2, (3, 4)).astype(dtype)
+    for host, there in (x, cupy.array(x)), (x.T, cupy.array(x).T):
+        expected = NUMPY[name](host, axis)
+        out = cupy.full(expected.shape, 1, dtype)
+        assert cupy.launch(name, there, axis=axis, out=out) is out
+        np.testing.assert_array_equal(cupy.numpy(out), expected)
+
+
 def test_the_order_of_a_sum_is_the_same_every_time(cupy):
     x = cupy.array(rng.normal(size=(9000, 40)).astype("float32"))
     first, again = (cupy.numpy(cupy.launch("sum", x, axis=(0,))) for _ in range(2))

@@ -40,13 +40,20 @@ def _over(
     kept = tuple([1 if i in axis else n for i, n in enumerate(x.shape)])
     view = viewed(x, axis) if dtype_name(x.dtype) in FLOATS and x.size else None
     if view is None or not axis:
-        return plain[name](x, axis, out=out)
+        return _cupys(cuda, plain, name, x, axis, out)
     xp = cuda.xp
     place = out if out is not None and out.flags.c_contiguous and out.dtype == x.dtype else xp.empty(kept, x.dtype)
     if out is not None and (out.shape != kept or xp.may_share_memory(out, x)):
-        return plain[name](x, axis, out=out)
+        return _cupys(cuda, plain, name, x, axis, out)
     _launched(cuda, HOW[name], x, view, place)
     return place if out is None or place is out else copy(xp, place, out=out)
+
+
+def _cupys(cuda: Module, plain: Mapping[str, Kernel], name: str, x: Array, axis: tuple[int, ...], out: Array) -> Array:
+    """CuPy's own; its ``min`` hands ``out`` to CUB as if it were a type, and fails (CuPy's issue 9032)."""
+    if name == "min" and out is not None:
+        return copy(cuda.xp, plain[name](x, axis), out=out)
+    return plain[name](x, axis, out=out)
 
 
 def _sum_to(cuda: Module, plain: Mapping[str, Kernel], x: Array, shape: tuple[int, ...], out: Array = None) -> Array:
