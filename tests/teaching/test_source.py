@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 
 import numpy as np
 import pytest
@@ -35,6 +36,19 @@ def test_a_shown_experiment_gives_what_the_lesson_gives():
         shown = {"__name__": "shown"}
         exec(experiment_source(run), shown)
         np.testing.assert_array_equal(shown[run.__name__](seed=1), run(seed=1))
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_what_was_shown_above_is_named_and_not_shown_again(name):
+    shown, runs = {"__name__": "shown"}, [experiment.run for experiment in LESSONS[name].experiments]
+    for i, run in enumerate(runs):
+        text = experiment_source(run, runs[:i])
+        again = re.findall(r"\w+", text.splitlines()[0].removeprefix("# with ")) if text.startswith("# with ") else []
+        assert set(again) - {"from", "above"} <= shown.keys()
+        exec(text, shown)
+        assert callable(shown[run.__name__])
+        missing = {n for n in run.__code__.co_names if n in run.__globals__} - shown.keys()
+        assert missing == set()
 
 
 @pytest.mark.parametrize("run", EXPERIMENTS)

@@ -49,7 +49,10 @@ def ask(console: Console, made: MadeLesson, index: int, asks: bool) -> None:
     console.print(f"\n[bold]{escape(experiment.title or 'The experiment')}[/bold]")
     if made.says[index].strip():
         console.print(escape(_wrapped(console, made.says[index])))
-    console.print(Syntax(experiment_source(experiment.run), "python", background_color="default", word_wrap=True))
+    above = [earlier.experiment.run for earlier in made.experiments[:index]]
+    console.print(
+        Syntax(experiment_source(experiment.run, above), "python", background_color="default", word_wrap=True)
+    )
     asked = experiment.predict
     console.print(f"\n[bold]Predict:[/bold] {escape(_wrapped(console, asked.question, 9).lstrip())}")
     if isinstance(asked, Choice):

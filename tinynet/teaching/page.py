@@ -130,13 +130,14 @@ def _engine(lesson: Lesson) -> str:
 def _experiment(made_lesson: MadeLesson, index: int) -> str:
     made, experiment = made_lesson.experiments[index], made_lesson.experiments[index].experiment
     title = experiment.title or "The experiment"
+    above = [earlier.experiment.run for earlier in made_lesson.experiments[:index]]
     knobs = "".join(_knob(slider, place, index) for slider, place in zip(made.sliders, made.places))
     return f"""<section class="experiment" id="experiment-{index}" aria-labelledby="heading-{index}">
 <h2 id="heading-{index}">{escape(title)}</h2>
 {paragraphs(made_lesson.says[index])}
 {_prediction(made, index)}
-<details class="code" open><summary>The code, all of it</summary>
-{python(experiment_source(experiment.run))}
+<details class="code" open><summary>{"The code" if index else "The code, all of it"}</summary>
+{python(experiment_source(experiment.run, above))}
 </details>
 <button type="button" class="skip" hidden>Show what came out without predicting</button>
 <div class="shown">

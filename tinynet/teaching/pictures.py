@@ -66,7 +66,8 @@ def picture(draw: Callable[[Any], str], size: tuple[float, float], name: str = "
                 if axis.get_scale() == "log":
                     axis.set_major_formatter(_power)
                     axis.set_minor_formatter(NullFormatter())
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})  # savefig would draw it twice
+        canvas: Any = FigureCanvasSVG(figure)  # savefig would draw it twice
+        canvas.print_svg(out, metadata={"Date": None})
     return Picture(_svg(out.getvalue(), says), says)
 
 

@@ -5,7 +5,7 @@ Read, never imported: places are found in the syntax tree. Must not know pages.
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,40 +26,45 @@ class Excerpt:
     text: str
 
 
-def experiment_source(function: Callable[..., Any]) -> str:
+def experiment_source(function: Callable[..., Any], above: Sequence[Callable[..., Any]] = ()) -> str:
     """A function's source, and before it the imports, constants and functions of its file that it needs.
 
-    What is shown can be run as it stands.
+    What is shown can be run as it stands. What was shown with the functions ``above`` it is not shown again, but named.
     """
     module = inspect.getmodule(function)
     assert module is not None
     text = inspect.getsource(module)
     body = ast.parse(text).body
-    defined = {name: node for node in body for name in _names(node)}
-    needed: set[int] = set()
-    todo: list[ast.stmt] = [defined[function.__name__]]
-    imported: dict[int, set[str]] = {}
-    while todo:
-        node = todo.pop()
-        needed.add(id(node))
-        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & defined.keys():
-            if isinstance(found := defined[name], ast.Import | ast.ImportFrom):
-                imported.setdefault(id(found), set()).add(name)
-            elif id(found) not in needed:
-                todo.append(found)
-    parts, was = [], None
+    needed, known = _needed(body, function.__name__), set[str]()
+    for other in above:
+        known |= _needed(body, other.__name__)
+    parts: list[str] = []
+    again, was = [], ""
     for node in body:
-        if id(node) in imported:
-            shown, kind = _narrowed(node, imported[id(node)]), "import"
-        elif id(node) in needed:
-            shown, kind = _lines(text, node), "def" if isinstance(node, ast.FunctionDef | ast.ClassDef) else "name"
+        names = [name for name in _names(node) if name in needed]
+        new = [name for name in names if name not in known or name == function.__name__]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            shown, kind = _narrowed(node, set(new)), "import"
         else:
-            continue
-        if was is not None:
-            parts.append("\n\n" if "def" in (kind, was) else "\n" if kind != was else "")
-        parts.append(shown + "\n")
-        was = kind
-    return "".join(parts).rstrip()
+            again += [name for name in names if name not in new]
+            shown, kind = _lines(text, node), "def" if isinstance(node, ast.FunctionDef | ast.ClassDef) else "name"
+        if new:
+            parts.append(("\n\n" if "def" in (kind, was) else "\n" if kind != was else "") if was else "")
+            parts.append(shown + "\n")
+            was = kind
+    return (f"# with {', '.join(again)} from above\n" if again else "") + "".join(parts).rstrip()
+
+
+def _needed(body: list[ast.stmt], name: str) -> set[str]:
+    """A name and every name of the same file that its definition uses, directly or not."""
+    defined = {name: node for node in body for name in _names(node)}
+    needed, todo = {name}, [name]
+    while todo:
+        node = defined[todo.pop()]
+        used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & defined.keys()
+        todo += used - needed
+        needed |= used
+    return needed
 
 
 def _names(node: ast.stmt) -> list[str]:
