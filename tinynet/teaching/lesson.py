@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from tinynet.errors import ArgumentError, did_you_mean
 
 Setting = dict[str, Any]
@@ -249,7 +251,7 @@ class Lesson:
 
 
 class Run:
-    """An experiment with a seed: ``run(depth=8)`` is its result at that setting, computed once.
+    """An experiment with a seed: ``run(depth=8)`` is its result at that setting, computed once, on one core.
 
     Args:
         experiment: what is run.
@@ -276,7 +278,8 @@ class Run:
         key = tuple(whole.values())
         if key not in self._results:
             seed = {"seed": self.seed} if self.experiment.has_seed else {}
-            self._results[key] = self.experiment.run(**whole, **seed)
+            with threadpool_limits(1):  # the same sums on any number of cores
+                self._results[key] = self.experiment.run(**whole, **seed)
             if self.told:
                 self.told()
         return self._results[key]

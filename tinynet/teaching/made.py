@@ -133,7 +133,7 @@ def _made(index: int, experiment: Experiment, seed: int, settings: Setting, told
         setting = run.base | dict(zip((slider.name for slider in sliders), values))
         draw = partial(experiment.draw, result=run(**setting), **setting)
         frames.append(picture(draw, experiment.size, f"{index}-{place}"))
-    return Made(experiment, sliders, run.base, frames, own.measure(), experiment.predict.right(own))
+    return Made(experiment, sliders, run.base, frames, own.measure(), float(experiment.predict.right(own)))
 
 
 def _with(slider: Slider, value: Any) -> Slider:

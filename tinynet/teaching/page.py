@@ -145,7 +145,7 @@ def _experiment(made_lesson: MadeLesson, index: int) -> str:
 {f'<div class="knobs">{knobs}</div>' if knobs else ""}
 <figure><div class="picture">{made.first.svg}</div>
 <figcaption aria-live="polite">{escape(made.first.says)}</figcaption></figure>
-<p>{inline(made_lesson.because[index])}</p>
+{paragraphs(made_lesson.because[index])}
 {_checks(made)}
 </div>
 </section>"""
@@ -211,7 +211,7 @@ def _data(made: Made) -> dict[str, Any]:
     if isinstance(asked, Number):
         prediction |= {"margin": asked.margin, "written": asked.written(made.answer)}
     else:
-        prediction["options"] = list(asked.options)
+        prediction |= {"right": int(made.answer), "options": list(asked.options)}
     sliders = [
         {"name": slider.name, "values": [written(value) for value in slider.values], "start": place}
         for slider, place in zip(made.sliders, made.places)
