@@ -102,8 +102,8 @@ learning rule find such weights by itself? It changes nothing while the answer i
                 ("none", "NAND", "XOR", "NAND and XOR"),
                 right=lambda run: {(): 0, ("NAND",): 1, ("XOR",): 2}.get(
                     tuple(gate for gate in GATES if wrong_at_the_end(run, gate)), 3),
-                because="""No straight line parts XOR's ones from its zeros, so it goes on making mistakes ({xor} in the last
-pass) however long it learns. NAND it learns ({nand}), and out of NANDs every computer can be built: what one
+                because="""No straight line parts XOR's ones from its zeros, so it goes on making mistakes ({xor} in the
+last pass) however long it learns. NAND it learns ({nand}), and out of NANDs every computer can be built: what one
 perceptron cannot, a network of them can.""",
             ),
             checks=[
