@@ -6,14 +6,14 @@ import tinynet as tn
 from tinynet import Tensor, Value, nn, optim
 from tinynet.teaching import Check, Choice, Experiment, Lesson, Slider
 
-ACTIVATIONS = {"softplus": nn.Softplus, "relu": nn.ReLU, "none": nn.Sequential}  # an empty one does nothing
+ACTIVATIONS = {"softplus": nn.Softplus, "relu": nn.ReLU, "none": nn.Sequential}  # empty
 DOSES = np.linspace(0, 1, 25).reshape(25, 1)
 EFFECTS = np.exp(-(((DOSES - 0.5) / 0.2) ** 2))  # a hump: only the middle doses work
 FINE = np.linspace(0, 1, 201).reshape(201, 1)
 
 
 def effect(dose):
-    """Two softplus units with weights that are given, each scaled, and their sum with a bias."""
+    """Two softplus units with given weights, each scaled, and their sum with a bias."""
     first = (dose * -34.4 + 2.14).softplus() * -1.30
     second = (dose * -2.52 + 1.29).softplus() * 2.28
     return first, second, first + second - 0.58

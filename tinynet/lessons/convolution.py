@@ -41,8 +41,7 @@ def draw_by_hand(figure, result, filter, column, row, digit):
         panel.set_axis_off()
         panel.set_title(title)
     added = " + ".join(f"{x:.2g}" for x in (window * w).ravel() if x) or "0"
-    says = f"The window at row {row}, column {column}: {added} = {out[row, column]:.2g}. Blue is below 0, orange above."
-    return says.replace("-", "−")
+    return f"Row {row}, column {column}: {added} = {out[row, column]:.2g}. Blue is below 0.".replace("-", "−")
 
 
 def slide(window="filter", stride=2, padding=0, size=3, digit=21):
@@ -121,11 +120,11 @@ LESSON = Lesson(
     number=15,
     title="Convolution",
     question="What does a network gain by laying the same few weights on every place of a picture?",
-    idea="""A filter is a small square of weights w. It is laid on a picture, each weight is multiplied by the pixel
-under it, and the products are added up: one number. It does so at every place, and the numbers make a new picture, the
-feature map, which says where the filter's pattern is.
+    idea="""A filter is a small square of weights, w[m, n] in row m and column n. It is laid on a picture, each weight
+is multiplied by the pixel under it, and the products are added up: one number. It does so at every place, and the
+numbers make a new picture, the feature map, which says where the filter's pattern is.
 
-    out[i, j] = Σ w[m, n] · image[i + m, j + n]        over rows m and columns n of w""",
+    out[i, j] = Σ w[m, n] · image[i + m, j + n]""",
     experiments=[
         Experiment(title="By hand", run=by_hand, draw=draw_by_hand, size=(5, 4.6),
             says="A digit, 28 × 28 pixels from 0 to 1, and four filters of 3 × 3. Move the window over the stroke.",
@@ -141,12 +140,12 @@ feature map, which says where the filter's pattern is.
                       lambda run: max(abs(run(filter=f)[2] - run(filter=f)[3]).max() for f in FILTERS), 0, 1e-5, ".1g"),
             ]),
         Experiment(title="Stride, padding, pooling", run=slide, draw=draw_slide, size=(5, 2.7),
-            says="""The stride s is how far the window moves each time; the padding p is a border of zeros. Pooling has
-no weights: it keeps the largest pixel of each window, or their mean. With n pixels a side and windows of k, rounded
-down (⌊ ⌋):
+            says="""The stride s is how far the window moves, the padding p a border of zeros. Pooling has no weights:
+it keeps the largest pixel of each window, or their mean. For n pixels a side, windows of k, and ⌊ ⌋ rounding down:
 
     n′ = ⌊(n + 2p − k) / s⌋ + 1""",
-            sliders=[Slider("window", ("filter", "max", "mean")), Slider("stride", (1, 2, 3)), Slider("padding", (0, 1))],
+            sliders=[Slider("window", ("filter", "max", "mean"), "in each window"), Slider("stride", (1, 2, 3)),
+                     Slider("padding", (0, 1))],
             predict=Number("28 pixels a side, windows of 5, stride 2, no padding. How many pixels a side has the map?",
                            lambda run: len(run(size=5)[0]), 0,
                            because="""⌊(28 − 5) / 2⌋ + 1 = {side}; the last column is left over. The formula held in

@@ -47,7 +47,7 @@ def draw_unroll(figure, result, w, steps):
 def reach(forget=0, scale=1.0, lags=60, seed=0):
     """√mean gradient² of the last state by the input 0, 1, 2, … steps before."""
     heard = {}
-    for kind in (nn.RNN, nn.LSTM):
+    for name, kind in {"RNN": nn.RNN, "LSTM": nn.LSTM}.items():
         tn.manual_seed(seed)
         layer = kind(1, 32)
         with tn.no_grad():
@@ -56,7 +56,7 @@ def reach(forget=0, scale=1.0, lags=60, seed=0):
                 layer.bias_hh_l0[32:64].add_(forget)  # the forget gates come second
         x = (tn.rand(lags + 1, 20, 1) * 2 - 1).requires_grad_()
         layer(x)[0][-1].sum().backward()
-        heard[kind.__name__] = np.sqrt((x.grad.numpy() ** 2).mean((1, 2)))[::-1]
+        heard[name] = np.sqrt((x.grad.numpy() ** 2).mean((1, 2)))[::-1]
     return heard
 
 

@@ -121,9 +121,11 @@ def race(batch=8, seed=0):
     """A step at growing widths on every engine that runs here, and how far they differ."""
     engines = [name for name in ("scalar", "numpy", "cupy") if tn.backends()[name].usable]
     times = {
-        way: {w: seconds(*way, w, batch, seed) for w in WIDTHS[: 3 if way[0] == "scalar" else 6]}
-        for way in WAYS
-        if way[0] in engines
+        (engine, recorded): {
+            w: seconds(engine, recorded, w, batch, seed) for w in WIDTHS[: 3 if engine == "scalar" else 6]
+        }
+        for engine, recorded in WAYS
+        if engine in engines
     }
     model, x, y = setup(16, batch, seed)
     return times, tn.parity(model, x, y, nn.MSELoss(), backends=engines)

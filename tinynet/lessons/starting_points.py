@@ -7,7 +7,7 @@ from tinynet import data, nn, optim
 from tinynet.teaching import Check, Choice, Experiment, Lesson, Number, Slider
 from tinynet.teaching.pictures import signed
 
-STARTS = {"zeros": nn.init.zeros_, "all 0.5": lambda p: p.load_(0.5), "random": nn.init.normal_}
+STARTS = {"zeros": nn.init.zeros_, "halves": lambda p: p.load_(0.5), "random": nn.init.normal_}
 SCHEDULES = {
     "constant": lambda epochs: optim.ConstantLR(),
     "step": lambda epochs: optim.StepLR(step_size=max(epochs // 3, 1)),  # to a tenth
@@ -15,7 +15,7 @@ SCHEDULES = {
 }
 
 
-def apart(start="all 0.5", units=4, steps=60, engine="scalar", seed=0):
+def apart(start="halves", units=4, steps=60, engine="scalar", seed=0):
     """Exclusive or, 24 points: each hidden unit's two weights before every step."""
     tn.manual_seed(seed)
     points = data.xor(24, noise=0.1, seed=seed)
