@@ -81,6 +81,8 @@ def test_predictions_are_asked_for_and_marked(monkeypatch, capsys):
     code, shown = answered(monkeypatch, capsys, "many", "−6", "3", "2")
     assert code == 0 and "many is not a number." in shown and "Not so. It is: 6" in shown
     assert "3 is not a number from 1 to 2." in shown and "Right. It is: 4" in shown
+    code, shown = answered(monkeypatch, capsys, "", "More")
+    assert "Right." not in shown and "Not so. It is: 4" in shown, "the words of an option are an answer"
     code, shown = answered(monkeypatch, capsys, "6.4", "")
     assert "Right. It is: 6" in shown and "Right. It is: 4" not in shown and "It is: 4" in shown
     code, shown = answered(monkeypatch, capsys)
@@ -101,6 +103,9 @@ def test_settings_change_what_is_run(capsys):
         (["twice.py", "--set", "x"], "NAME=VALUE, such as depth=20; got 'x'"),
         (["twice.py", "--set", "x=2.5"], "takes a whole number, such as 3; got '2.5'"),
         (["twice.py", "--set", "loud=yes"], "takes true or false; got 'yes'"),
+        (["perceptron", "--set", "gate=NOR"], "takes AND, OR, NAND, XOR; got 'NOR'"),
+        (["perceptron", "--copy", "my-own.py"], "--copy takes a name such as mine.py"),
+        (["perceptron", "--copy", "twice.py"], "twice.py is there already"),
         (["twice.py", "--save", "a.pdf"], "ends in .html; got a.pdf"),
         (["--open"], "which lesson?"),
         (["twice.py", "--site", "x"], "--site builds every lesson as it is"),
@@ -110,6 +115,28 @@ def test_what_cannot_be_is_refused_before_anything_runs(words, told, capsys, tmp
     assert main(["learn", *words]) == 2
     assert told in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["twice.py"]
+
+
+def test_a_setting_with_which_it_cannot_run_is_named(capsys, tmp_path):
+    (tmp_path / "twice.py").write_text(LESSON.replace("return 2 * x + seed", "return [2 * x + seed][x - 3]"))
+    assert main(["learn", "twice.py", "--set", "x=9"]) == 1
+    assert "it cannot run with x=9: IndexError" in capsys.readouterr().err
+    assert not (tmp_path / "twice.html").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_said_before_the_run(capsys, tmp_path):
+    assert main(["learn", "twice.py", "--save", "twice.py/page.html"]) == 1
+    said = capsys.readouterr()
+    assert "twice.py" in said.err and "Predict" not in said.out
+
+
+def test_a_lessons_code_can_be_had_and_changed(capsys, tmp_path):
+    assert main(["learn", "perceptron", "--copy", "mine.py"]) == 0
+    text = (tmp_path / "mine.py").read_text("utf-8")
+    (tmp_path / "mine.py").write_text(text.replace('title="The perceptron"', 'title="My own"'), "utf-8")
+    assert main(["learn", "mine.py"]) == 0
+    shown = capsys.readouterr().out
+    assert "My own" in shown and "Saved mine.html" in shown and "open mine.html, or say --open" in shown
 
 
 def test_a_number_out_of_bounds_is_exit_code_3_and_the_page_is_written(capsys, tmp_path):

@@ -80,7 +80,9 @@ def test_the_bounds_of_a_check():
     assert check().holds(12) and check().holds(17) and not check().holds(11.99) and not check().holds(float("nan"))
     inf = float("inf")
     bounds = [check(low=a, high=b, shown=".2f").bounds for a, b in ((1, 1), (-2, inf), (-inf, 3), (0, 1))]
-    assert bounds == ["exactly 1.00", "at least −2.00", "at most 3.00", "between 0.00 and 1.00"]
+    assert bounds == ["exactly 1.00", "at least −2.00", "at most 3.00", "between 0 and 1.00"]
+    assert check(low=0.978, high=0.982, shown=".2f").bounds == "between 0.978 and 0.982"
+    assert check(shown=".0e").written(30.0) == "30" and check(shown=".0e").written(-3e-9) == "−3e−09"
 
 
 def test_sentences_carry_what_was_measured():
@@ -141,7 +143,8 @@ def test_by_name_number_and_file(tmp_path):
         ("mine.py", None, "no such file"),
         ("my-own.py", "x = 1", "name it as Python names a module"),
         ("mine.py", "x = 1", "it defines no LESSON"),
-        ("mine.py", "x = 1\ny = (", r"mine\.py, line 2: Python cannot read it"),
+        ("mine.py", "x = 1\ny = (", r"mine\.py, line 2: SyntaxError"),
+        ("mine.py", "x = 1\nimport nothere", r"mine\.py, line 2: ModuleNotFoundError: No module named 'nothere'"),
     ],
 )
 def test_a_file_that_is_no_lesson(name, text, words, tmp_path):

@@ -90,7 +90,7 @@ def test_the_page_holds_all_of_the_lesson(made):
     text = " ".join("".join(StrictPage(page).words).split())
     for words in ("Lesson 3", "Dice", "How much?", "how many dice: 2", "2 dice: 12", "it is 12", "exactly", "more dice",
                   "def throw(sides=6, dice=2, seed=0):", "published: 12 or so", "between 12 and 17",
-                  "tinynet/value.py", "def backward", "tinynet learn test-form"):  # fmt: skip
+                  "tinynet/value.py", "def backward", "tinynet learn test_form.py", "Words used here"):  # fmt: skip
         assert words in text or words == "exactly", words
     known = data(page)["experiments"]
     assert known[0]["prediction"] == {"right": 12, "margin": 0.5, "written": "12"} and len(known[0]["frames"]) == 6

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tinynet.cli.lesson_text import ask, contents, told_after, told_at_the_end, told_before
 from tinynet.cli.parser import Parser, UsageError, number
 from tinynet.errors import did_you_mean
+from tinynet.files import ready_folder, write_bytes
 from tinynet.lessons import course, find
 from tinynet.teaching.lesson import Lesson
 from tinynet.teaching.made import MadeLesson, make
@@ -23,7 +24,8 @@ EXAMPLE = """\
   tinynet learn perceptron
   tinynet learn 14 --open                          with its page in a browser
   tinynet learn vanishing-gradients --set depth=20 activation=tanh
-  tinynet learn my_lesson.py                       one of your own
+  tinynet learn perceptron --copy mine.py          its code, to change
+  tinynet learn mine.py                            one of your own
   tinynet learn --site site --open                 all of them, as pages that need no network"""
 DIFFERENT = 3
 
@@ -41,6 +43,7 @@ def parser() -> Parser:
     p.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="change what the lesson sets: depth=20")
     p.add_argument("--seed", type=number(int), default=0, metavar="N", help="where chance plays a part (default: 0)")
     p.add_argument("--save", metavar="PATH", help="where its page goes (default: LESSON.html in this folder)")
+    p.add_argument("--copy", metavar="PATH", help="write its code to a file of your own, to change: mine.py")
     p.add_argument("--site", metavar="DIR", help="build the pages of all lessons into this folder")
     p.add_argument("--open", action="store_true", help="show the page in a browser")
     p.add_argument("--no-questions", action="store_true", help="do not ask for predictions; a pipe is never asked")
@@ -50,19 +53,22 @@ def parser() -> Parser:
 def run(args: argparse.Namespace) -> int:
     """The list, one lesson, or the site."""
     if args.site is not None:
-        if args.lesson or args.set or args.save:
-            raise UsageError("--site builds every lesson as it is: leave out LESSON, --set and --save.")
+        if args.lesson or args.set or args.save or args.copy:
+            raise UsageError("--site builds every lesson as it is: leave out LESSON, --set, --save and --copy.")
         return _site(args)
     if args.lesson is None:
-        if args.set or args.save or args.open:
+        if args.set or args.save or args.open or args.copy:
             raise UsageError("which lesson? `tinynet learn` lists them; --site builds them all.")
         print(contents(course()))
         return 0
     lesson = find(args.lesson)
+    if args.copy is not None:
+        return _copy(lesson, Path(args.copy))
     settings = _settings(lesson, args.set)
     path = Path(args.save or f"{lesson.name}.html")
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--save takes a name that ends in .html; got {args.save}.")
+    ready_folder(path.parent)  # known before the lesson runs, not after
     console = Console(highlight=False)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not args.no_questions
     told_before(console, lesson)
@@ -79,11 +85,25 @@ def _end(console: Console, made: MadeLesson, path: Path, show: bool) -> int:
     told_at_the_end(console, made)
     for file in write_lesson(made, path):
         print(f"Saved {file}.")
-    if show:
+    if not show:
+        print(f"The pictures are on the page: open {path}, or say --open.")
+    else:
         webbrowser.open(path.resolve().as_uri())
     if not made.holds():
         print(f"tinynet: {made.lesson.name}: a checked number is not where it must be.", file=sys.stderr)
         return DIFFERENT
+    return 0
+
+
+def _copy(lesson: Lesson, path: Path) -> int:
+    """The lesson's own file, for the reader to change."""
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"--copy takes a name such as mine.py: letters, digits and _; got {path}.")
+    if path.exists():
+        raise UsageError(f"--copy: {path} is there already; choose another name.")
+    source = Path(str(sys.modules[lesson.module].__file__))
+    write_bytes(path, source.read_bytes())
+    print(f"Saved {path}. Change it, then: tinynet learn {path}")
     return 0
 
 
@@ -136,6 +156,9 @@ def _settings(lesson: Lesson, words: list[str]) -> dict[str, Any]:
             )
         own = next(e.setting[name] for e in lesson.experiments if name in e.setting)
         settings[name] = _value(name, text, own)
+        for slider in (slider for e in lesson.experiments for slider in e.sliders if slider.name == name):
+            if not slider.is_range and settings[name] not in slider.values:
+                raise UsageError(f"--set {name} takes {', '.join(map(str, slider.values))}; got {text!r}.")
     return settings
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from tinynet.teaching.lesson import Choice, Lesson
 from tinynet.teaching.made import MadeLesson
@@ -50,15 +51,14 @@ def ask(console: Console, made: MadeLesson, index: int, asks: bool) -> None:
     if made.says[index].strip():
         console.print(escape(_wrapped(console, made.says[index])))
     above = [earlier.experiment.run for earlier in made.experiments[:index]]
-    console.print(
-        Syntax(experiment_source(experiment.run, above), "python", background_color="default", word_wrap=True)
-    )
+    code = Syntax("", "python", background_color="default").highlight(experiment_source(experiment.run, above))
+    console.print(Text("\n").append_text(code), soft_wrap=True)  # so that it can be copied, however narrow it is here
     asked = experiment.predict
     console.print(f"\n[bold]Predict:[/bold] {escape(_wrapped(console, asked.question, 9).lstrip())}")
     if isinstance(asked, Choice):
         for i, option in enumerate(asked.options, 1):
             console.print(f"  {i}  {escape(option)}")
-        said = _read(console, f"1 to {len(asked.options)}, or Enter to see", len(asked.options)) if asks else None
+        said = _read(console, f"1 to {len(asked.options)}, or Enter to see", asked.options) if asks else None
         right = asked.options[int(answer)]
         told = "" if said is None else "Right. " if said == int(answer) + 1 else "Not so. "
     else:
@@ -68,8 +68,9 @@ def ask(console: Console, made: MadeLesson, index: int, asks: bool) -> None:
     console.print(f"  [bold]{told}[/bold]It is: {escape(right)}")
 
 
-def _read(console: Console, prompt: str, most: int | None) -> float | None:
-    """A number that the reader types; None for an empty line or the end of the input."""
+def _read(console: Console, prompt: str, options: Sequence[str] | None) -> float | None:
+    """A number that the reader types, or the words of an option; None for an empty line or the end of the input."""
+    most = None if options is None else len(options)
     while True:
         try:
             text = console.input(f"  Your prediction ({prompt}): ").strip().replace(",", "").replace("−", "-")
@@ -78,8 +79,9 @@ def _read(console: Console, prompt: str, most: int | None) -> float | None:
             return None
         if not text:
             return None
+        meant = [i for i, option in enumerate(options or (), 1) if option.lower().startswith(text.lower())]
         try:
-            said = float(text)
+            said = float(meant[0] if len(meant) == 1 else text)
         except ValueError:
             said = math.nan
         if math.isfinite(said) and (most is None or said in range(1, most + 1)):
@@ -90,15 +92,14 @@ def _read(console: Console, prompt: str, most: int | None) -> float | None:
 def told_after(console: Console, made_lesson: MadeLesson, index: int) -> None:
     """What the picture shows, why, and the checked numbers."""
     made = made_lesson.experiments[index]
-    console.print(
-        f"\n{escape(_wrapped(console, made.first.says))}\n\n{escape(_wrapped(console, made_lesson.because[index]))}\n"
-    )
+    shows = _wrapped(console, f"The picture on the page: {made.first.says}")
+    console.print(f"\n{escape(shows)}\n\n{escape(_wrapped(console, made_lesson.because[index]))}\n")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for head in ("checked", "measured", "must be"):
         table.add_column(head)
     for check in made.experiment.checks:
         number = made.numbers[check.name]
-        says = check.says.replace("`", "") + (f" (published: {check.published})" if check.published else "")
+        says = check.says + (f" (published: {check.published})" if check.published else "")
         mark = "[green]✓[/green]" if check.holds(number) else "[red]✗[/red]"
         table.add_row(escape(says), f"{escape(check.written(number))} {mark}", escape(check.bounds))
     console.print(table)
@@ -113,7 +114,7 @@ def told_at_the_end(console: Console, made: MadeLesson) -> None:
     console.print("[bold]The lines that did it[/bold]")
     for place in lesson.engine:
         found = engine_lines(place)
-        console.print(f"  · {escape(found.path)}:{found.line}  {escape(found.what)}")
+        console.print(f"  · {escape(str(found.file))}:{found.line}  {escape(found.what)}", soft_wrap=True)
     console.print("[bold]Where this comes from[/bold]")
     for source in lesson.sources:
         console.print(f"  · {escape(source)}", soft_wrap=True)
@@ -124,10 +125,9 @@ def _wrapped(console: Console, text: str, indent: int = 0) -> str:
     """Paragraphs for a terminal; what is indented stands as it is."""
     parts = []
     for part in text.strip("\n").split("\n\n"):
-        plain = part.replace("`", "")
         if part.startswith("    "):
-            parts.append(plain)
+            parts.append(part)
         else:
             begin, width = " " * indent, min(WIDEST, console.width)
-            parts.append(textwrap.fill(" ".join(plain.split()), width, initial_indent=begin, subsequent_indent=begin))
+            parts.append(textwrap.fill(" ".join(part.split()), width, initial_indent=begin, subsequent_indent=begin))
     return "\n\n".join(parts)

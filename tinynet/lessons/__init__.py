@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from pathlib import Path
 
 from tinynet.errors import ArgumentError, FileError, did_you_mean
@@ -50,7 +51,7 @@ def find(which: str) -> Lesson:
 
 def _from_file(path: Path) -> Lesson:
     if not path.is_file():
-        raise FileError(f"{path}: there is no such file.")
+        raise FileError(f"{path}: {'that is a folder' if path.is_dir() else 'there is no such file'}.")
     if not path.stem.isidentifier():
         raise ArgumentError(f"{path}: name it as Python names a module: letters, digits and _, as in my_lesson.py.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -60,12 +61,15 @@ def _from_file(path: Path) -> Lesson:
     sys.modules[path.stem] = module  # where inspect looks for the source of what is in it
     try:
         spec.loader.exec_module(module)
-        return _of(module)
-    except SyntaxError as error:
-        raise FileError(f"{path}, line {error.lineno}: Python cannot read it: {error.msg}.") from error
+    except Exception as error:
+        inside = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else inside[-1] if inside else None
+        where = f"{path}, line {line}" if line else str(path)
+        raise FileError(f"{where}: {type(error).__name__}: {getattr(error, 'msg', error)}") from error
     finally:
         if before is not None:
             sys.modules[path.stem] = before
+    return _of(module)
 
 
 def _of(module: object) -> Lesson:

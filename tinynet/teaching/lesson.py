@@ -16,10 +16,21 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from tinynet.errors import ArgumentError, did_you_mean
+from tinynet.explain.notation import MINUS
 
 Setting = dict[str, Any]
 FRAMES = 150  # the most pictures behind one experiment's sliders
 LAST = 10_000  # the place of a lesson that was given none
+
+
+def written(number: float, shown: str) -> str:
+    """A number as ``format`` has it, with a true minus sign; 0 as 0, and powers of ten only where they save room."""
+    text = format(number, shown)
+    if number == 0:
+        return "0%" if "%" in shown else "0"
+    if "e" in text and 1e-3 <= abs(float(text)) < 10_000:
+        text = f"{float(text):,.6g}"
+    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True)
@@ -74,18 +85,23 @@ class Check:
 
     def written(self, number: float) -> str:
         """A number as the lesson writes it."""
-        return format(number, self.shown).replace("-", "−")
+        return written(number, self.shown)
 
     @property
     def bounds(self) -> str:
-        """Where it must lie, in words."""
+        """Where it must lie, in words, with as many digits as tell the two apart."""
+        low, high = self.written(self.low), self.written(self.high)
         if self.low == self.high:
-            return f"exactly {self.written(self.low)}"
+            return f"exactly {low}"
         if math.isinf(self.high):
-            return f"at least {self.written(self.low)}"
+            return f"at least {low}"
         if math.isinf(self.low):
-            return f"at most {self.written(self.high)}"
-        return f"between {self.written(self.low)} and {self.written(self.high)}"
+            return f"at most {high}"
+        for digits in range(1, 17):
+            if low != high:
+                break
+            low, high = (written(bound, f".{digits}g") for bound in (self.low, self.high))
+        return f"between {low} and {high}"
 
 
 @dataclass(frozen=True)
@@ -125,7 +141,7 @@ class Number:
 
     def written(self, number: float) -> str:
         """A number as the lesson writes it."""
-        return format(number, self.shown).replace("-", "−")
+        return written(number, self.shown)
 
 
 @dataclass(frozen=True)
@@ -234,6 +250,11 @@ class Lesson:
     def name(self) -> str:
         """Its name on the command line: that of its file."""
         return self.module.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def command(self) -> str:
+        """What stands after `tinynet learn` to run it: its name, or the file that it is in."""
+        return self.name if self.module.startswith("tinynet.") else f"{self.module.rpartition('.')[2]}.py"
 
     @property
     def numbered(self) -> bool:

@@ -131,8 +131,14 @@ def _made(index: int, experiment: Experiment, seed: int, settings: Setting, told
     frames = []
     for place, values in enumerate(itertools.product(*(slider.values for slider in sliders))):
         setting = run.base | dict(zip((slider.name for slider in sliders), values))
-        draw = partial(experiment.draw, result=run(**setting), **setting)
-        frames.append(picture(draw, experiment.size, f"{index}-{place}"))
+        try:
+            draw = partial(experiment.draw, result=run(**setting), **setting)
+            frames.append(picture(draw, experiment.size, f"{index}-{place}"))
+        except Exception as error:
+            if not changed:
+                raise
+            what = ", ".join(f"{name}={value}" for name, value in changed.items())
+            raise ArgumentError(f"it cannot run with {what}: {type(error).__name__}: {error}") from error
     return Made(experiment, sliders, run.base, frames, own.measure(), float(experiment.predict.right(own)))
 
 

@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from tinynet.explain.viewer import in_script, policy
+from tinynet.teaching.glossary import used
 from tinynet.teaching.lesson import Choice, Lesson, Number, Slider
 from tinynet.teaching.made import Made, MadeLesson
 from tinynet.teaching.prose import inline, paragraphs, python, source_link
@@ -38,13 +39,15 @@ def lesson_page(made: MadeLesson, course: Sequence[Lesson] = (), walk: str = "")
 {paragraphs(made.idea)}
 {sections}
 <section aria-labelledby="change"><h2 id="change">Change it</h2>
-<ul>{"".join(f"<li>{inline(change)}</li>" for change in made.change)}</ul></section>
+<ul>{"".join(f"<li>{inline(change)}</li>" for change in made.change)}</ul>
+{_copy(lesson)}</section>
 {_walk(walk)}
 {_engine(lesson)}
+{_words(made)}
 <section aria-labelledby="sources"><h2 id="sources">Where this comes from</h2>
 <ul>{"".join(f"<li>{source_link(source)}</li>" for source in lesson.sources)}</ul></section>
 <p class="quiet">Every number on this page was computed by tinynet, with seed {made.seed}:
-<code>tinynet learn {escape(lesson.name)}{f" --seed {made.seed}" if made.seed else ""}</code>. Wherever chance plays a
+<code>tinynet learn {escape(lesson.command)}{f" --seed {made.seed}" if made.seed else ""}</code>. Wherever chance plays a
 part, tests hold the checked numbers to their bounds with seeds {", ".join(map(str, lesson.seeds))}.</p>
 </main>
 {_ways(lesson, course, "foot")}
@@ -108,6 +111,23 @@ def _walk(walk: str) -> str:
         '<section aria-labelledby="walk"><h2 id="walk">Walk through it</h2>'
         f'<p><a href="{escape(walk)}">Every number of one run, forward and back, a step at a time</a>.</p></section>'
     )
+
+
+def _copy(lesson: Lesson) -> str:
+    """How to change what cannot be set."""
+    if lesson.command != lesson.name:
+        return ""
+    copied, run = (f"<code>tinynet learn {words}</code>" for words in (f"{lesson.name} --copy mine.py", "mine.py"))
+    return f'<p class="quiet">To change the code itself: {copied}, edit the file, and {run}.</p>'
+
+
+def _words(made: MadeLesson) -> str:
+    """The words that the lesson uses, each in a sentence."""
+    lesson = made.lesson
+    text = " ".join([lesson.question, made.idea, *made.says, *made.because])
+    text += " ".join(experiment_source(experiment.run) for experiment in lesson.experiments)
+    rows = "".join(f"<dt>{escape(word)}</dt><dd>{escape(told)}</dd>" for word, told in used(text).items())
+    return f'<details class="glossary"><summary>Words used here</summary><dl>{rows}</dl></details>' if rows else ""
 
 
 def _engine(lesson: Lesson) -> str:

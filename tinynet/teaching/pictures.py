@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinynet.explain.notation import MINUS
+
 INK, PAPER = "#123456", "#654321"  # drawn in these, then turned into the colours of the page's text and ground
 COLOURS = ("#2f8fd0", "#e07b1a", "#1fa37a", "#cc79a7", "#b39700", "#8b6fd0")  # seen on white and on black
 SIGNED = ("#06285c", "#5696d0", "#fafafa", "#ee943e", "#782a00")  # from below 0 to above
@@ -60,7 +62,7 @@ def picture(draw: Callable[[Any], str], size: tuple[float, float], name: str = "
     out = io.StringIO()
     with matplotlib.style.context(["default", rules]):
         figure = Figure(figsize=size)
-        says = draw(figure)
+        says = re.sub(r"(?<![\w-])-(?=[\d.])|(?<=\de)-(?=\d)", MINUS, draw(figure))
         for axes in figure.axes:
             for axis in (axes.xaxis, axes.yaxis):
                 if axis.get_scale() == "log":

@@ -18,9 +18,11 @@ HOME = Path(tinynet.__file__).parent
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some lines of a file: its path from the folder that holds tinynet, what they are, and the first line's number."""
+    """Some lines of a file: its path from the folder that holds tinynet and on this machine, what they are, and the
+    number of the first."""
 
     path: str
+    file: Path
     what: str
     line: int
     text: str
@@ -117,4 +119,4 @@ def engine_lines(place: str) -> Excerpt:
         nodes = getattr(found, "body", [])
     assert found is not None
     excerpt = _lines(text, found)
-    return Excerpt(f"tinynet/{file}", what, found.lineno, excerpt)
+    return Excerpt(f"tinynet/{file}", path, what, found.lineno, excerpt)
