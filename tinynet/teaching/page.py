@@ -47,8 +47,8 @@ def lesson_page(made: MadeLesson, course: Sequence[Lesson] = (), walk: str = "")
 <section aria-labelledby="sources"><h2 id="sources">Where this comes from</h2>
 <ul>{"".join(f"<li>{source_link(source)}</li>" for source in lesson.sources)}</ul></section>
 <p class="quiet">Every number on this page was computed by tinynet, with seed {made.seed}:
-<code>tinynet learn {escape(lesson.command)}{f" --seed {made.seed}" if made.seed else ""}</code>. Wherever chance plays a
-part, tests hold the checked numbers to their bounds with seeds {", ".join(map(str, lesson.seeds))}.</p>
+<code>tinynet learn {escape(lesson.command)}{f" --seed {made.seed}" if made.seed else ""}</code>. Wherever chance
+plays a part, tests hold the checked numbers to their bounds with seeds {", ".join(map(str, lesson.seeds))}.</p>
 </main>
 {_ways(lesson, course, "foot")}
 <noscript><p>Without JavaScript, predictions are not marked and sliders do not move; all else is here.</p></noscript>"""
