@@ -57,7 +57,7 @@ def train(units, activation, steps):
 
 
 def fit(units=4, activation="softplus", steps=1000, starts=3, seed=0):
-    """The best of a few starts: its error (root mean square), its curve, the units' shares."""
+    """The best of a few starts: its error, its curve, the units' shares."""
     tn.manual_seed(seed)
     runs = [train(units, activation, steps) for _ in range(starts)]
     return min(runs, key=lambda run: run[0])
@@ -121,7 +121,9 @@ middle of the second bend, is {slope}.""",
         Experiment(
             title="Let it find its own pieces",
             says="""25 points on a hump, one hidden layer, and gradient descent to move the bends. What it finds depends
-on where it starts, so three starts are tried and the best is shown. `none` leaves the activation out.""",
+on where it starts, so three starts are tried and the best is shown. `Adam` is gradient descent that divides each
+number's step by the usual size of its gradient. The error is the root mean square: the root of the mean of the squared
+misses. `none` leaves the activation out.""",
             run=fit, draw=draw_fit, size=(5, 3.2),
             sliders=[Slider("units", (1, 2, 3, 4, 8), "hidden units"), Slider("activation", list(ACTIVATIONS))],
             predict=Choice(
@@ -136,7 +138,8 @@ up and down again.""",
             ),
             checks=[
                 Check("none1", "one unit, no activation: error", lambda run: miss(run, 1, "none"), 0.352, 0.355, ".3f"),
-                Check("none8", "eight of them: error", lambda run: miss(run, 8, "none"), 0.352, 0.355, ".3f"),
+                Check("none8", "eight units, no activation: error", lambda run: miss(run, 8, "none"),
+                      0.352, 0.355, ".3f"),
                 Check("soft1", "one softplus unit: error", lambda run: miss(run, 1, "softplus"), 0.3, 0.32, ".3f"),
                 Check("soft8", "eight softplus units: error", lambda run: miss(run, 8, "softplus"), 0, 0.03, ".3f"),
                 Check("relu1", "one ReLU: error", lambda run: miss(run, 1, "relu"), 0.3, 0.32, ".3f"),

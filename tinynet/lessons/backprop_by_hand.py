@@ -7,10 +7,26 @@ from tinynet import Value
 from tinynet.teaching import Check, Experiment, Lesson, Number, Slider
 from tinynet.teaching.pictures import PAPER
 
+
+def tree(a):
+    b = 2 * a
+    return b, 3 * b
+
+
+def doubled(a):
+    b = a + a
+    return b, b + b
+
+
+def forked(a):
+    b, c = tree(a)
+    return b, c, b + c
+
+
 GRAPHS = {
-    "b = 2a, c = 3b": lambda a: (b := 2 * a, 3 * b),
-    "b = a + a, c = b + b": lambda a: (b := a + a, b + b),
-    "b = 2a, c = 3b, d = b + c": lambda a: (b := 2 * a, c := 3 * b, b + c),
+    "b = 2a, c = 3b": tree,
+    "b = a + a, c = b + b": doubled,
+    "b = 2a, c = 3b, d = b + c": forked,
 }
 TREE, DOUBLED, FORKED = GRAPHS
 WAYS = ("once", "every time", "in turn", "topological")
@@ -53,9 +69,11 @@ def draw_one_weight(figure, result, weight, x, y):
         on = value is w[weight] if at else 0 < row < len(factors)
         axes.plot([0, at], [max(row - 1, 0), row], color="C1" if on else "gray", linewidth=4 if on else 1, zorder=0)
         axes.text(at, row, f"{name} = {value.data:.3g}", ha="center", va="center", bbox=BOX)
-        axes.text(0.84 * at or 0.06, row - 0.57, f"× {factors[row - 1]:.3g}" if on else "", color="C1")
+        x, y, side = (-0.62, row - 0.57, "right") if at else (0.06, row - 0.42, "left")
+        axes.text(x, y, f"× {factors[row - 1]:.3g}" if on else "", color="C1", ha=side, va="center")
     product = " · ".join(f"{factor:.3g}" for factor in factors)
-    return f"dC/dw{weight} = {product} = {np.prod(factors):.4g}; {grad:.4g} by the engine; {nudged:.4g} by a nudge."
+    name = f"dC/dw{'₀₁₂₃'[weight]}"
+    return f"{name} = {product} = {np.prod(factors):.4g}; {grad:.4g} by the engine, {nudged:.4g} by a nudge."
 
 
 def links(node):
@@ -134,7 +152,7 @@ def draw_ladder(figure, result, doublings):
 LESSON = Lesson(
     number=5, title="Backprop by hand",
     question="How does a weight deep inside learn what it does to the cost, and why does the order matter?",
-    idea="""A chain of neurons: z = w·a + b, a = σ(z) = 1 / (1 + e^−z), and so on; the cost is C = (a₃ − y)², y the
+    idea="""A chain of neurons: z = w·a + b, a = σ(z) = 1 / (1 + e⁻ᶻ), and so on; the cost is C = (a₃ − y)², y the
 right answer. A nudge is passed on along the chain, multiplied at each link by that link's slope: the chain rule. So a
 slope is a product, and its factors can be read off:
 
@@ -147,24 +165,33 @@ slope is a product, and its factors can be read off:
             run=one_weight, draw=draw_one_weight, size=(5, 5), sliders=[Slider("weight", (1, 2, 3), "weight in layer")],
             predict=Number("How many slopes are multiplied to give dC/dw₁?", lambda run: len(run()[0]), 0,
                            because="""{factors}: one from C to a₃, then two a layer. Each σ is a factor of 1/4 at most:
-the first layers are mostly told less. The product is what the engine found; a nudge agrees but for {nudge} of it."""),
+the first layers are mostly told less. The engine found the same product; a nudge agrees to within {nudge} of it."""),
             checks=[
                 Check("factors", "factors of dC/dw₁", lambda run: len(run()[0]), 7, 7),
-                Check("hand", "by hand / engine, less 1", lambda run: abs(np.prod(run()[0]) / run()[1] - 1), 0, 1e-12),
-                Check("nudge", "by a nudge / engine, less 1", lambda run: abs(run()[2] / run()[1] - 1), 0, 1e-6, ".0g"),
+                Check("hand", "by hand against engine: relative difference",
+                      lambda run: abs(np.prod(run()[0]) / run()[1] - 1), 0, 1e-12),
+                Check("nudge", "by a nudge against engine: relative difference",
+                      lambda run: abs(run()[2] / run()[1] - 1), 0, 1e-6, ".0g"),
             ],
         ),
         Experiment(
             title="When a number is used twice",
             says="""Then several paths lead back to it, and their slopes add up: `grad +=`. When may it hand its
-gradient on? `once`: at the first arrival; `every time`: all that it holds, at each; `in turn`: first come, first
-served; `topological`: when all that used it have handed on, as in walking back through the order of computing.""",
+gradient on? Four ways:
+
+    once         at the first arrival
+    every time   at each, all that it holds
+    in turn      first come, first served
+    topological  after all that used it
+
+The last is to walk back through the order of computing.""",
             run=hand_on, draw=draw_hand_on, size=(5, 2.6),
             sliders=[Slider("graph", list(GRAPHS)), Slider("way", WAYS, "hands on")],
-            predict=Number("c = b + b, b = a + a, so c is 4a. What does `once` give a?", lambda run: run()[2][0], 0,
-                           because="""{once}: b hands on the first 1 that it gets; the second comes too late. `every
-time` makes it {every}: the first 1 goes on twice. `in turn` is right here by luck; the third graph gives {turn} for
-{fork}. Only `topological` is always right: the engine walks so. Where nothing is used twice, all agree."""),
+            predict=Number('c = b + b and b = a + a, so c is 4a. Handing on by the way "once": what gradient does a '
+                           "get?", lambda run: run()[2][0], 0, because="""{once}: b hands on the first 1 that it gets;
+the second comes too late. "every time" makes it {every}: the first 1 goes on twice. "in turn" is right here by
+luck; the third graph gives {turn} for {fork}. Only "topological" is always right: the engine walks so.
+Where nothing is used twice, all agree."""),
             checks=[
                 Check("once", "c = b + b, b = a + a, once: a", lambda run: run()[2][0], 2, 2),
                 Check("every", "every time: a", lambda run: run(way="every time")[2][0], 6, 6),

@@ -61,12 +61,12 @@ def seen(result):
     return result[: min(300, int(np.argmax(beyond)) if beyond.any() else 300)]
 
 
-def both(rate_of_two=0.01):
+def both(line_rate=0.01):
     """Intercept b and slope w together, from the line 0 + 1·x."""
-    return descend(squares, [0.0, 1.0], rate_of_two)
+    return descend(squares, [0.0, 1.0], line_rate)
 
 
-def draw_both(figure, result, rate_of_two):
+def draw_both(figure, result, line_rate):
     axes, path = figure.subplots(), seen(result)
     b, w = np.meshgrid(np.linspace(-1, 2.5, 60), np.linspace(-0.5, 2, 60))
     axes.contour(b, w, squares(b, w), levels=[0.5, 1, 2, 4, 8, 16, 32], colors="gray", linewidths=0.8)
@@ -74,7 +74,7 @@ def draw_both(figure, result, rate_of_two):
     axes.plot(BEST_B, BEST_W, "X", color="C2", markersize=9)
     axes.set(xlim=(-1, 2.5), ylim=(-0.5, 2), xlabel="intercept b", ylabel="slope w")
     return (
-        f"Learning rate {rate_of_two:g}: {told(result, 'b', 'w')} The cost is the same along each gray ring, least at "
+        f"Learning rate {line_rate:g}: {told(result, 'b', 'w')} The cost is the same along each gray ring, least at "
         f"the cross, b = {BEST_B:.3f}, w = {BEST_W:.3f}."
     )
 
@@ -84,18 +84,18 @@ def hills(w):
     return (w * w - 1) ** 2 + 0.3 * w
 
 
-def two_valleys(start=1.75, pace=0.05):
-    """Down the curve (w² − 1)² + 0.3·w from a start, with the learning rate pace."""
-    return descend(hills, [start], pace)
+def two_valleys(start=1.75, valley_rate=0.05):
+    """Down the curve (w² − 1)² + 0.3·w from a start."""
+    return descend(hills, [start], valley_rate)
 
 
-def draw_two_valleys(figure, result, start, pace):
+def draw_two_valleys(figure, result, start, valley_rate):
     axes, path, w = figure.subplots(), seen(result)[:, 0], np.linspace(-1.9, 1.9, 200)
     axes.plot(w, hills(w), color="gray")
     axes.plot(path, hills(path), "o-", color="C1", markersize=4, linewidth=1)
     axes.plot(start, hills(start), "s", color="C0", markersize=9)
     axes.set(xlim=(-1.9, 1.9), ylim=(-0.6, 6), xlabel="w", ylabel="cost")
-    return f"From w = {start:g} (the square), learning rate {pace:g}: {told(result, 'w')}"
+    return f"From w = {start:g} (the square), learning rate {valley_rate:g}: {told(result, 'w')}"
 
 
 def by_the_engine():
@@ -146,17 +146,17 @@ leap ends higher than it began, and b grows to a number of {far} digits. Too sma
             title="Two numbers at once",
             says="Now the slope w of the line is learned too: two slopes of the cost, two steps, one learning rate.",
             run=both, draw=draw_both,
-            sliders=[Slider("rate_of_two", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.065, 0.1), "learning rate")],
+            sliders=[Slider("line_rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.065, 0.1), "learning rate")],
             predict=Choice(
                 "For b alone 0.1 was a good learning rate. And for b and w together?",
                 ("as good", "too small", "too large"),
-                right=lambda run: 2 if len(run(rate_of_two=0.1)) > 1000 else int(len(run(rate_of_two=0.1)) > 9),
+                right=lambda run: 2 if len(run(line_rate=0.1)) > 1000 else int(len(run(line_rate=0.1)) > 9),
                 because="""The valley is steep across and nearly flat along. The rate must suit its steepest direction:
 at 0.1 the tenth step is at b = {away}. Then it is slow in the flat one: at 0.01 it takes {steps} steps, and the rule
 stops it at b = {b}, while the best is {best_b}. A small step need not mean that one has arrived.""",
             ),
             checks=[
-                Check("away", "rate 0.1: b after 10 steps", lambda run: run(rate_of_two=0.1)[10, 0], -60.1, -60, ".1f"),
+                Check("away", "rate 0.1: b after 10 steps", lambda run: run(line_rate=0.1)[10, 0], -60.1, -60, ".1f"),
                 Check("steps", "rate 0.01: steps", lambda run: len(run()) - 1, 207, 207),
                 Check("b", "rate 0.01: where b ends", lambda run: run()[-1, 0], 0.862, 0.863, ".3f"),
                 Check("best_b", "the best b", lambda run: BEST_B, 0.948, 0.949, ".3f", "0.95, StatQuest"),
@@ -168,29 +168,29 @@ stops it at b = {b}, while the best is {best_b}. A small step need not mean that
             title="Two valleys",
             says="A cost need not be one bowl. This curve has two valleys, and the left one is deeper.",
             run=two_valleys, draw=draw_two_valleys,
-            sliders=[Slider("start", STARTS, "start at w"), Slider("pace", (0.05, 0.2, 0.25), "learning rate")],
+            sliders=[Slider("start", STARTS, "start at w"), Slider("valley_rate", (0.05, 0.2, 0.25), "learning rate")],
             predict=Choice(
                 "From w = 1.75, high up on the right, with a learning rate of 0.05: where does it end?",
                 ("in the deeper valley, left", "in the nearer valley, right", "on the hill between them"),
                 right=lambda run: 1 if run()[-1, 0] > 0.5 else 0 if run()[-1, 0] < -0.5 else 2,
                 because="""At {right}, where the cost is {high}; the left valley goes down to {low}. It knows the slope
-where it stands, and nothing of what lies beyond the hill. Of eight starts, {deeper} find the deeper valley. (With a
-rate of 0.2 it jumps the hill, to {jumped}.)""",
+where it stands, and nothing of what lies beyond the hill. Of eight starts, w = −1.75,
+−1.25 and so on to 1.75, {deeper} find the deeper valley. (With a rate of 0.2 it jumps the hill, to {jumped}.)""",
             ),
             checks=[
                 Check("right", "from 1.75: w in the end", lambda run: run()[-1, 0], 0.960, 0.966, ".2f"),
                 Check("high", "from 1.75: cost there", lambda run: hills(run()[-1, 0]), 0.29, 0.30, ".2f"),
                 Check("low", "from −1.75: cost there", lambda run: hills(run(start=-1.75)[-1, 0]), -0.31, -0.3, ".2f"),
-                Check("jumped", "from 1.75, rate 0.2: w in the end", lambda run: run(pace=0.2)[-1, 0], -1.04, -1.03,
-                      ".2f"),
-                Check("deeper", "of eight starts, end in the deeper valley",
+                Check("jumped", "from 1.75, rate 0.2: w in the end", lambda run: run(valley_rate=0.2)[-1, 0],
+                      -1.04, -1.03, ".2f"),
+                Check("deeper", "of the starts −1.75, −1.25 … 1.75, end in the deeper valley",
                       lambda run: sum(run(start=s)[-1, 0] < -0.5 for s in STARTS), 4, 4),
             ],
         ),
     ],
     change=[
         "`tinynet learn gradient-descent --set rate=0.1666667`: the first step lands at the bottom. Why at this rate?",
-        "`tinynet learn gradient-descent --set rate_of_two=0.0611`: and at 0.061? Where is the edge?",
+        "`tinynet learn gradient-descent --set line_rate=0.0611`: and at 0.061? Where is the edge?",
         "`tinynet learn gradient-descent --set start=0.0754`: balanced on the hill. Does it count as arrived?",
     ],
     engine=["value.py: Value.backward", "primitives.py: sub", "optim/sgd.py: gradient_descent"],

@@ -72,10 +72,10 @@ def draw_three_ways(figure, result, digit, kind):
     axes = figure.subplots()
     for row, marker, size, name in zip(result, "osx", (15, 9, 4), ("sums", "matrices", "model")):
         axes.plot(row, marker, markersize=size, fillstyle="none", label=name)
-    axes.set(ylim=(-0.1, 1.35), xlabel="output neuron", ylabel="its answer", title=f"{kind}: {apart(result):.1g} apart")
+    axes.set(ylim=(-0.1, 1.35), xlabel="output neuron", ylabel="its answer", title=f"a {digit} in {kind}")
     axes.set_xticks(range(10))
     axes.legend(ncols=3, loc="upper center")
-    return f"The ten answers to a {digit}, untrained, three ways in {kind}: {apart(result):.1g} apart at most."
+    return f"The ten answers to a {digit}, untrained, three ways in {kind}: they differ by at most {apart(result):.1g}."
 
 
 def apart(*results):
@@ -102,13 +102,17 @@ def hidden_units(epochs=4, seed=0):
 
 def draw_hidden_units(figure, result, epochs):
     images, on, accuracy = result
-    names = ["".join(str(digit) for digit in range(10) if on[digit, unit]) or "none" for unit in range(16)]
-    tiles(figure, list(images), names, columns=4, sign=True)
+    tiles(figure, list(images), [named(answers) for answers in on.T], columns=4, sign=True)
     return (
-        f"After {epochs} passes over 6,000 digits, {100 * accuracy:.1f} % of 1,000 others are read right. A square "
-        "is one unit's 784 weights: where orange, ink switches it on, where blue, off. Above, the digits answered with "
-        f"more than ½ on average: {on.sum(0).mean():.1f} of ten for the average unit."
+        f"After {epochs} passes over 6,000 digits, {100 * accuracy:.1f} % of 1,000 others are read correctly. A "
+        "square is one unit's 784 weights: where orange, ink switches it on, where blue, off. Above, the digits it "
+        f"answers with more than ½ on average: {on.sum(0).mean():.1f} of ten for the average unit."
     )
+
+
+def named(answers):
+    few, rest = (" ".join(map(str, np.flatnonzero(which))) for which in (answers, ~answers))
+    return "on: " + ((few or "none") if answers.sum() < 7 else f"all but {rest}" if rest else "all")
 
 
 def alike(result):
@@ -122,7 +126,7 @@ LESSON = Lesson(
     idea="""A layer is a row of neurons that all see the same inputs a. Neuron j has a weight for each input, row j of
 the table W, and a bias bⱼ. All together they answer
 
-    a′ = σ(W a + b),   σ(z) = 1 / (1 + e^−z)
+    a′ = σ(W a + b),   σ(z) = 1 / (1 + e⁻ᶻ)
 
 W has the shape (neurons, inputs), and a′ is what the next layer sees. 784-16-16-10 is a network into which 28 × 28
 pixels go; two hidden layers of 16 neurons follow, then ten outputs, one for each digit.""",
@@ -150,14 +154,17 @@ about 16 digits, float32 about 7.""",
             sliders=[Slider("digit", (0, 1, 3, 5, 8)), Slider("kind", ("float64", "float32"), "numbers")],
             predict=Choice(
                 "In float64: how well will the three agree?",
-                ("to the last bit", "but for the last of 16 digits", "to about six digits", "to about three digits"),
+                ("to the last bit", "all but the last of 16 digits", "to about six digits", "to about three digits"),
                 right=lambda run: int(np.digitize(all_digits(run, "float64"), (1e-300, 1e-13, 1e-5))),
                 because="""They are the same mathematics. But 784 products are added up in another order, and each sum
-is rounded: in float64 they differ by {double}, in float32 by {single}. For learning, either is enough.""",
+is rounded: over all ten digits they differ by at most {double} in float64,
+by {single} in float32. For learning, either is enough.""",
             ),
             checks=[
-                Check("double", "float64: most apart", lambda run: all_digits(run, "float64"), 1e-17, 1e-14, ".0g"),
-                Check("single", "float32: the same", lambda run: all_digits(run, "float32"), 1e-9, 1e-5, ".0g"),
+                Check("double", "float64: largest difference over all ten digits",
+                      lambda run: all_digits(run, "float64"), 1e-17, 1e-14, ".0g"),
+                Check("single", "float32: largest difference over all ten digits",
+                      lambda run: all_digits(run, "float32"), 1e-9, 1e-5, ".0g"),
             ],
         ),
         Experiment(
@@ -169,16 +176,18 @@ output names the digit. Train it, then look at each of the 16 first units.""",
             predict=Choice(
                 "Once trained, how many of the ten digits switch an average unit of the first hidden layer on?",
                 ("one: each finds its digit", "two or three", "four to six", "nearly all"),
-                right=lambda run: int(np.digitize(run()[1].sum(0).mean(), (1.5, 3.5, 6.5))),
+                right=lambda run: int(np.digitize(run()[1].sum(0).mean(), (1.5, 4, 6.1))),
                 because="""{on}: no unit stands for a digit, and strokes are hard to find. Each is a broad blotch
-(neighbouring weights correlate by {smooth}, before training by {noise}) which parts some digits from others; 16 such
-questions together tell ten digits apart, {accuracy} % of the time.""",
+(the correlation of neighbouring weights is {smooth}, where 1 is alike and 0 unrelated; before
+training {noise}) which parts some digits from others; 16 such questions together tell
+ten digits apart, {accuracy} % of the time.""",
             ),
             checks=[
-                Check("on", "digits that switch a unit on, mean", lambda run: run()[1].sum(0).mean(), 3.6, 6.2, ".1f"),
+                Check("on", "digits that switch a unit on, mean", lambda run: run()[1].sum(0).mean(), 4, 6, ".1f"),
                 Check("smooth", "correlation of neighbouring weights", lambda run: alike(run()), 0.75, 0.9, ".2f"),
-                Check("noise", "the same before training", lambda run: alike(run(epochs=0)), -0.05, 0.05, ".2f"),
-                Check("accuracy", "test digits read rightly, %", lambda run: 100 * run()[2], 85, 94, ".1f"),
+                Check("noise", "correlation of neighbouring weights, before training", lambda run: alike(run(epochs=0)),
+                      -0.05, 0.05, ".2f"),
+                Check("accuracy", "test digits read correctly, %", lambda run: 100 * run()[2], 85, 94, ".1f"),
             ],
         ),
     ],

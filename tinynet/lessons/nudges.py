@@ -35,7 +35,7 @@ def one_picture(digit=2, passes=0, seed=0):
 
 
 def draw_one(figure, result, digit, passes):
-    above, below = figure.subfigures(2, 1, height_ratios=(5, 3))
+    above, below = figure.subfigures(2, 1, height_ratios=(5, 2))
     left, right = above.subplots(1, 2, sharey=True, width_ratios=(2, 3))
     image, _, outputs, (first, *_, weights, biases) = result
     left.barh(range(10), biases, color=["C1" if wanted > 0 else "C0" for wanted in biases])
@@ -43,7 +43,7 @@ def draw_one(figure, result, digit, passes):
     right.imshow(weights, cmap=pictures.signed(), vmin=-0.1, vmax=0.1, aspect="auto")
     right.set(title="160 weights", xlabel="from hidden unit", xticks=range(0, 16, 5))
     right.grid(False)
-    units = np.argsort(-np.abs(first).max(1))[[0, 1, 2, 5]]
+    units = np.argsort(-result[3][1])[[0, 1, -2, -1]]
     titles = ["the picture", *(f"for unit {unit}" for unit in units)]
     pictures.tiles(below, [image * np.abs(first).max(), *first[units].reshape(4, 28, 28)], titles, sign=True)
     others = np.delete(biases, digit)
@@ -51,7 +51,8 @@ def draw_one(figure, result, digit, passes):
         f"What a picture of a {digit} wishes: orange is to be raised, blue to be lowered. Above, the last layer: "
         f"output {digit} is {outputs[digit]:.2f} and should be 1; the wish for its bias is {biases[digit]:+.3f}. The "
         f"other nine should be 0: {others.min():+.3f} to {others.max():+.3f}. Below, the 784 weights into four units "
-        "of the first hidden layer: each time the picture itself, the wishes adding up to "
+        "of the first hidden layer, the two that should rise most and the two that should fall most: each time the "
+        "picture itself, the wishes adding up to "
         f"{', '.join(f'{first[unit].sum():+.2f}' for unit in units)}."
     ).replace("-", "−")
 
@@ -73,7 +74,8 @@ def draw_average(figure, result, n, passes):
     pictures.tiles(figure, images, titles, columns=3, sign=True)
     return (
         f"The 784 weights into one hidden unit. Above, the average wish of {n} pictures, minus the gradient of those "
-        f"{n} as one batch, and the difference: over all 13,002 numbers at most {apart(result):.1g}. Below, the "
+        f"{n} as one batch, and the difference: over all 13,002 numbers at most "
+        f"{f'{apart(result):.1g}'.replace('-', '−')}. Below, the "
         f"wishes of single pictures, in colours {most / finer:.1f} times less sensitive. A single wish is "
         f"{shorter(result):.1f} times as long as the average."
     )
@@ -114,7 +116,7 @@ a hidden unit), and for the 784 weights into each unit of the first hidden layer
 image.""",
             run=one_picture,
             draw=draw_one,
-            size=(5, 4.3),
+            size=(5, 3.9),
             sliders=[Slider("digit", tuple(range(10)), "a picture of")],
             predict=Choice(
                 "The wishes for the 784 weights into one unit of the first layer, as an image: what does it look like?",
@@ -160,7 +162,7 @@ want together.""",
         ),
     ],
     change=[
-        "`tinynet learn nudges --set passes=20`: most pictures are read rightly now. Which wishes are left?",
+        "`tinynet learn nudges --set passes=20`: most pictures are read correctly now. Which wishes are left?",
         "In `average`, take the pictures of one digit only. Do they agree more?",
     ],
     engine=["nn/linear.py: linear", "nn/linear.py: rows_product", "nn/regression.py: QuadraticCost"],

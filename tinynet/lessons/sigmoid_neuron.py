@@ -16,7 +16,7 @@ def turn_up(nudge=0.1, k=1.0):
         w = Value(i * nudge)
         z = w * 4 - 4
         a = (k * z).sigmoid()
-        a.backward()  # w.grad is now da/dw, the slope
+        a.backward()  # w.grad is now the slope da/dw: how much a changes per unit of w
         rows.append((w.item(), float(z > 0), a.item(), w.grad))
     return np.array(rows)
 
@@ -67,8 +67,8 @@ def draw_nudge_each(figure, result, answer, by):
     changes, told, _ = result
     tiles(figure, [changes.reshape(28, 28), told.reshape(28, 28)], ["change of the cost", "slope × nudge"], sign=True)
     return (
-        f"Every pixel is a weight of the {answer} neuron, nudged by {by:g}. Where orange, the cost rose, where blue, "
-        f"it fell, by {np.abs(changes).max():.2g} at most. Of the weights that see ink, {100 * noticed(result):.0f} % "
+        f"Every pixel is a weight of the {answer} neuron, nudged by {by:g}. Orange: the cost rose; blue: it fell; "
+        f"{np.abs(changes).max():.2g} at most. Of the weights that see ink, {100 * noticed(result):.0f} % "
         f"changed it. On the right: {'as backpropagation tells it' if told.any() else 'a step has slope 0 everywhere'}."
     )
 
@@ -85,7 +85,7 @@ LESSON = Lesson(
     idea="""A neuron weighs its inputs and adds a bias: z = w₁x₁ + w₂x₂ + … + b. The perceptron answers 1 if z is above
 0, else 0: a step. A sigmoid neuron answers with
 
-    a = σ(z) = 1 / (1 + e^−z)
+    a = σ(z) = 1 / (1 + e⁻ᶻ)
 
 which is near 0 for z far below 0, ½ at z = 0, near 1 far above: a step with its edge worn smooth. Its slope da/dz is
 a·(1 − a). To learn is to change weights a little, see whether the answer got better, and go on from there.""",
@@ -93,7 +93,7 @@ a·(1 − a). To learn is to change weights a little, see whether the answer got
         Experiment(
             title="A small change in",
             says="""One input, x = 4, and the bias −4. The weight w is turned up in equal nudges. `w.grad` is the slope
-da/dw, found by backpropagation. It promises that a small nudge changes a by about slope × nudge.
+da/dw, found by backpropagation: how much a changes per unit of w. A small nudge should change a by slope × nudge.
 
 Multiplying weight and bias by k makes the edge k times as sharp: with k without end, the sigmoid is the step.""",
             run=turn_up,
@@ -115,12 +115,13 @@ learner nothing.""",
             checks=[
                 Check("jump", "step, nudges of 0.01: largest change", lambda run: largest(run(nudge=0.01), 1), 1, 1),
                 Check("coarse", "sigmoid, nudges of 0.1: largest change", lambda run: largest(run(), 2), 0.098, 0.1),
-                Check("fine", "sigmoid, nudges of 0.01", lambda run: largest(run(nudge=0.01), 2), 0.0099, 0.01, ".2g"),
-                Check("wrong", "nudges of 0.01: slope × nudge less the change of the sigmoid, at worst",
+                Check("fine", "sigmoid, nudges of 0.01: largest change", lambda run: largest(run(nudge=0.01), 2),
+                      0.0099, 0.01, ".2g"),
+                Check("wrong", "nudges of 0.01: slope × nudge minus the change of the sigmoid, at worst",
                       lambda run: np.abs(np.diff(run(nudge=0.01)[:, 2]) - 0.01 * run(nudge=0.01)[:-1, 3]).max(),
                       7e-5, 8e-5, ".1g"),
                 Check("beside", "k = 1: slope at w = 0", lambda run: run()[0, 3], 0.070, 0.071, ".2g"),
-                Check("gone", "k = 30: the same", lambda run: run(k=30.0)[0, 3], 0, 1e-49, ".0g"),
+                Check("gone", "k = 30: slope at w = 0", lambda run: run(k=30.0)[0, 3], 0, 1e-49, ".0g"),
             ],
         ),
         Experiment(
@@ -138,14 +139,16 @@ and put back.""",
                 right=lambda run: int(np.digitize(noticed(run(answer="step", by=0.001)), (0.15, 0.9))),
                 because="""{few} % of them: a digit is hardly ever so near the edge that this tips it. The others say
 nothing about which way they should be turned. The sigmoid neuron's cost answers to {all} % of them, and one backward
-pass gives all these answers together, wrong by {agree} % of the largest at worst. The slider shows the first digits
+pass gives all these answers together, wrong by {agree} % of the largest at worst. Nearly all is orange:
+to raise a weight raises every answer, and most digits are no 3. The slider shows the first digits
 that larger nudges tip, one outline upon another.""",
             ),
             checks=[
                 Check("few", "step, nudged by 0.001: weights that see ink and change the cost, %",
                       lambda run: 100 * noticed(run(answer="step", by=0.001)), 0, 12, ".2g"),
-                Check("all", "sigmoid: the same", lambda run: 100 * noticed(run(by=0.001)), 100, 100),
-                Check("agree", "sigmoid, nudged by 0.01: slope × nudge less the change, % of the largest",
+                Check("all", "sigmoid, nudged by 0.001: weights that see ink and change the cost, %",
+                      lambda run: 100 * noticed(run(by=0.001)), 100, 100),
+                Check("agree", "sigmoid, nudged by 0.01: slope × nudge minus the change, % of the largest",
                       lambda run: 100 * np.abs(run()[0] - run()[1]).max() / np.abs(run()[0]).max(), 0, 1, ".1g"),
             ],
         ),

@@ -10,7 +10,7 @@ COSTS = {"softmax": "cross-entropy of softmax", "argmax": "the share of points t
 
 
 def softmax(logits, temperature=1.0):
-    """e^(z/T) / Σ e^(z/T): positive numbers that add up to 1."""
+    """exp(z/T) / Σ exp(z/T): positive numbers that add up to 1."""
     return nn.functional.softmax(logits / temperature, dim=-1)
 
 
@@ -30,7 +30,7 @@ def nudged(function, numbers, by=1e-6):
 
 
 def answers(logit=2.0, temperature=1.0):
-    """Softmax and argmax of three logits, and how the first output hangs on each logit."""
+    """Softmax and argmax of three logits, and how the first output depends on each logit."""
     z = np.array([logit, 1.0, 0.0])
     x = Tensor(z, requires_grad=True)
     shares = softmax(x, temperature)
@@ -84,7 +84,7 @@ def draw_shifted(figure, result, shift):
     figure.legend(loc="outside upper center", ncols=2)
     return (
         f"Logits {2 + shift:g}, {1 + shift:g} and {shift:g}. Softmax: "
-        f"{', '.join(f'{share:.3f}' for share in shares)}. The formula as it stands, e^z / Σ e^z: "
+        f"{', '.join(f'{share:.3f}' for share in shares)}. The formula as it stands, eᶻ / Σ eᶻ: "
         f"{', '.join(f'{share:.3f}' for share in bare)}."
     )
 
@@ -149,7 +149,7 @@ LESSON = Lesson(
     idea="""The last layer gives a number for each class, its logit z; any number. Two ways to make an answer of them:
 
     argmax     1 for the largest logit, 0 for the others
-    softmax    e^(zᵢ/T) / Σ e^(zⱼ/T)
+    softmax    exp(zᵢ/T) / Σ exp(zⱼ/T), where exp(z) is eᶻ
 
 Softmax makes positive shares that add up to 1. The temperature T is 1 in training. Gradient descent needs to know
 how the answer changes when a logit changes by very little.""",
@@ -176,10 +176,11 @@ but decides, too, and its slope is down to {cold}.""",
                 Check("sum", "sum of the three shares", lambda run: run()["softmax"].sum(),
                       1 - 1e-12, 1 + 1e-12, ".6f"),
                 Check("own", "slope of A's share by A's logit", lambda run: run()["engine"][0], 0.2226, 0.2228, ".4f"),
-                Check("other", "and by B's", lambda run: run()["engine"][1], -0.1629, -0.1627, ".4f"),
+                Check("other", "slope of A's share by B's logit", lambda run: run()["engine"][1],
+                      -0.1629, -0.1627, ".4f"),
                 Check("agree", "engine and trying, at nine places of A's logit: largest difference", lambda run: max(
                     np.abs(run(logit=z)["engine"] - run(logit=z)["nudged"]).max() for z in PLACES), 0, 1e-8, ".0e"),
-                Check("hard", "argmax, at the same places: largest slope found by trying", lambda run: max(
+                Check("hard", "argmax, at nine places of A's logit: largest slope found by trying", lambda run: max(
                     np.abs(run(logit=z)["nudged, argmax"]).max() for z in PLACES), 0, 0, ".0f"),
                 Check("asks", "whether the engine has a gradient for argmax (1: yes)",
                       lambda run: run()["engine, argmax"], 0, 0, ".0f"),
@@ -188,7 +189,7 @@ but decides, too, and its slope is down to {cold}.""",
             ],
         ),
         Experiment(
-            title="Add the same to all",
+            title="Add a number to all",
             says="""Logits may be any numbers. What if they are large? The same number is added to each of 2, 1 and
 0.""",
             run=shifted,
@@ -198,10 +199,10 @@ but decides, too, and its slope is down to {cold}.""",
                 "1,000 is added to each logit: 1,002, 1,001 and 1,000. What becomes of the softmax?",
                 ("all shares become nearly 1/3", "the largest becomes nearly 1", "nothing changes", "it overflows"),
                 right=lambda run: 2 if np.abs(run()[0] - run(shift=0.0)[0]).max() < 1e-6 else 3,
-                because="""Above and below the line stands the same factor e¹⁰⁰⁰, which cancels: the largest change
-is {same}. Only differences of logits count. The bare formula computes e¹⁰⁰⁰ first, which no float holds, and {nan}
-of 3 shares come out as nan, not a number. The engine takes the largest logit off first: the largest power is then
-e⁰ = 1.""",
+                because="""Above and below the line stands the same factor e¹⁰⁰⁰, which cancels: the largest change is
+{same}. Only differences of logits count. The bare formula computes e¹⁰⁰⁰ first, which no floating-point number holds,
+and {nan} of 3 shares come out as nan, not a number. The engine takes the largest logit off first: the largest power is
+then e⁰ = 1.""",
             ),
             checks=[
                 Check("same", "1,000 added: largest change of a share",
@@ -232,7 +233,8 @@ Afterwards argmax may decide: the largest share belongs to the largest logit."""
                       lambda run: end(run, "argmax")[1], 0, 0, ".0f"),
                 Check("argmax", "argmax: points mistaken after 20 steps, %", lambda run: end(run, "argmax")[0],
                       20, 95, ".0f"),
-                Check("softmax", "softmax: the same, %", lambda run: end(run, "softmax")[0], 0, 7, ".1f"),
+                Check("softmax", "softmax: points mistaken after 20 steps, %", lambda run: end(run, "softmax")[0],
+                      0, 7, ".1f"),
             ],
         ),
     ],

@@ -57,7 +57,7 @@ def gradient(model, x, y):
 
 def noise(batch_size=10, draws=50, seed=0):
     """Random batches: how far each gradient goes along the true one (1: as far), and its
-    distance from it, in lengths of the true one (root mean square)."""
+    distance from it in lengths of the true one: the root of the mean of the squares."""
     model, train = network(seed), data.digits()[0].take(1000)
     true, chance, found = gradient(model, *train[:]), np.random.default_rng(seed), {}
     for size in sorted({1, batch_size}):
@@ -105,9 +105,9 @@ come one at a time; n = all is full batch; what lies between is called mini-batc
     experiments=[
         Experiment(
             title="A race",
-            says="""Four networks of 784-30-10 start from the same weights and look once at each of 1,000 digits,
-with the same learning rate, 0.1. One updates its weights after each digit, the others after 10, after 100 and after
-all 1,000.""",
+            says="""Four networks of 784 pixels, 30 hidden units and 10 outputs start from the same weights and look
+once at each of 1,000 digits, all at learning rate 0.1. One updates its weights after each digit, the others after 10,
+after 100 and after all 1,000. The loss is the cross-entropy, −ln of the right digit's share; guessing has 2.3.""",
             run=race,
             draw=draw_race,
             size=(5, 3.4),
@@ -125,19 +125,21 @@ bear larger steps.""",
             checks=[
                 Check("one", "learning rate 0.1: loss at the end, one at a time", lambda run: end(run())[1],
                       0.35, 0.7, ".2f"),
-                Check("all", "the same, all at once", lambda run: end(run())[1000], 2.28, 2.36, ".2f"),
-                Check("same", "the same: loss after 10 updates, batches of 10 less batches of 100",
+                Check("all", "learning rate 0.1: loss at the end, all at once", lambda run: end(run())[1000],
+                      2.28, 2.36, ".2f"),
+                Check("same", "learning rate 0.1: loss after 10 updates, batches of 10 less batches of 100",
                       lambda run: run()[10][10] - run()[100][10], -0.02, 0.06, ".3f"),
                 Check("one_fast", "learning rate 1: loss at the end, one at a time", lambda run: end(run(lr=1.0))[1],
                       0.8, 5, ".2f"),
-                Check("ten_fast", "the same, 10 at a time", lambda run: end(run(lr=1.0))[10], 0.4, 0.7, ".2f"),
+                Check("ten_fast", "learning rate 1: loss at the end, 10 at a time", lambda run: end(run(lr=1.0))[10],
+                      0.4, 0.7, ".2f"),
             ],
         ),
         Experiment(
             title="Noise",
             says="""How good is the direction that a batch gives? At the start of training, 50 batches are drawn by
 chance, and the gradient of each is compared with the true one, that of all 1,000 digits. Noise is how far off they
-are (root mean square), in lengths of the true gradient.""",
+are: the root of the mean of the squared distances (root mean square), in lengths of the true gradient.""",
             run=noise,
             draw=draw_noise,
             sliders=[Slider("batch_size", (1, 3, 10, 30, 100, 300), "examples a batch")],

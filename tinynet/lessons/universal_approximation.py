@@ -38,7 +38,7 @@ def draw_place(figure, result, bumps, steep):
     axes, (output, miss) = figure.subplots(), result
     axes.plot(X, wave(X), color="C0", label="the curve")
     axes.plot(X, output, color="C1", label="the network")
-    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="x", ylabel="height")
     axes.legend(loc="upper left")
     return (
         f"{bumps} bump{'s' if bumps > 1 else ''} from {2 * bumps} hidden units with weights of {steep:,g}: the network "
@@ -47,7 +47,7 @@ def draw_place(figure, result, bumps, steep):
 
 
 def widen(points, heights, steep, width, steps, seed):
-    """Networks of 2, 4, 8 … units, their steps strewn over the points by chance, trained."""
+    """Networks of 2, 4, 8 … units, their steps scattered by chance, trained."""
     tn.manual_seed(seed)
     errors = {}
     for units in [*(fewer for fewer in WIDTHS if fewer < width), width]:
@@ -75,7 +75,7 @@ def surface(width=16, steps=1000, seed=0):
 
 def draw_errors(axes, errors):
     axes.plot(list(errors), list(errors.values()), "o-", color="C3", markersize=4)
-    axes.set(xscale="log", yscale="log", xlim=(1.8, 72), ylim=(0.003, 0.4), xlabel="hidden units", title="error")
+    axes.set(xscale="log", yscale="log", xlim=(1.8, 72), ylim=(0.003, 0.4), xlabel="hidden units", ylabel="error")
     axes.set_xticks(WIDTHS)
     listed = ", ".join(f"{error:.3f} with {units}" for units, error in errors.items())
     return f"Error (root mean square) by hidden units: {listed}."
@@ -85,7 +85,7 @@ def draw_curve(figure, result, width, steps):
     (top, bottom), (errors, output) = figure.subplots(2, 1, height_ratios=(3, 2)), result
     top.plot(X, wave(X), color="C0", label="the curve")
     top.plot(X, output, color="C1", label=f"{width} hidden units")
-    top.set(xlim=(0, 1), ylim=(0, 1))
+    top.set(xlim=(0, 1), ylim=(0, 1), xlabel="x", ylabel="height")
     top.legend(loc="upper left")
     return draw_errors(bottom, errors)
 
@@ -94,7 +94,7 @@ def draw_surface(figure, result, width, steps):
     (errors, output), axes = result, figure.subplot_mosaic("AB;CC", height_ratios=(3, 2))
     for name, heights, title in (("A", hills(*SQUARE.T), "the landscape"), ("B", output, f"{width} units")):
         axes[name].imshow(heights.reshape(20, 20), cmap="viridis", vmin=0, vmax=1, origin="lower", extent=(0, 1) * 2)
-        axes[name].set(title=title, xticks=(0, 1), yticks=(0, 1))
+        axes[name].set(title=title, xticks=(0, 1), yticks=(0, 1), xlabel="x", ylabel="y")
     return draw_errors(axes["C"], errors)
 
 
@@ -106,8 +106,8 @@ LESSON = Lesson(
     number=13,
     title="Universal approximation",
     question="Can one hidden layer follow any curve, and what does it cost?",
-    idea="""A sigmoid σ(wx + b) with a large weight w is a step, from 0 to 1 or from 1 to 0. It lies where wx + b is 0,
-at x = −b/w. Two of them make a bump of height h, up at s and down again at t:
+    idea="""A sigmoid σ(wx + b), σ(z) = 1 / (1 + e⁻ᶻ), with a large weight w is a step, from 0 to 1 or from 1 to 0. It
+lies where wx + b is 0, at x = −b/w. Two of them make a bump of height h, up at s and down again at t:
 
     h · σ(w(x − s)) − h · σ(w(x − t))
 
@@ -117,7 +117,8 @@ breaks. Gradient descent has to find it too.""",
         Experiment(
             title="Placed by hand",
             says="""The weights are written down: two hidden units a bump, each bump as high as the curve in its middle.
-The curve is the one of Nielsen's chapter 4, a slow wave with a fine ripple.""",
+The curve is the one of Nielsen's chapter 4, a slow wave with a fine ripple. The error is the root mean square: the root
+of the mean of the squared misses.""",
             run=place, draw=draw_place,
             sliders=[Slider("bumps", (1, 2, 3, 5, 10, 20, 40)), Slider("steep", (30.0, 100.0, 1000.0), "weight")],
             predict=Choice(
@@ -131,13 +132,15 @@ than the bumps, and even 80 bumps miss by {blunt}.""",
             checks=[
                 Check("twenty", "20 bumps: error", lambda run: run(bumps=20)[1], 0.032, 0.035, ".3f"),
                 Check("forty", "40 bumps: error", lambda run: run(bumps=40)[1], 0.014, 0.017, ".3f"),
-                Check("blunt", "80, of weights 30", lambda run: run(bumps=80, steep=30.0)[1], 0.045, 0.051, ".3f"),
+                Check("blunt", "80 bumps, weights of 30: error", lambda run: run(bumps=80, steep=30.0)[1],
+                      0.045, 0.051, ".3f"),
             ],
         ),
         Experiment(
             title="Learned",
             says="""Now the steps start anywhere, and gradient descent moves them: the same curve, 200 points, 1,000
-training steps, with 2, 4, 8 … hidden units.""",
+training steps, with 2, 4, 8 … hidden units. `Adam` is gradient descent that divides each number's step by the usual
+size of its gradient.""",
             run=curve, draw=draw_curve, size=(5, 4.2),
             sliders=[Slider("width", WIDTHS, "hidden units")],
             predict=Choice(
@@ -158,8 +161,8 @@ steepness that suit the curve, so that slopes are followed by slopes, not by sta
         Experiment(
             title="A landscape",
             says="""Two inputs, x and y, and a height over each point of a square, bright where it is high. A hidden
-unit is now a step along a whole line. Out of such steps Nielsen builds towers, with a second hidden layer. Here there
-is one, and it learns from 400 points.""",
+unit is now a step along a whole line. Out of such steps Nielsen builds towers, with a second hidden layer. They are
+not built here: there is one hidden layer, and it learns from 400 points.""",
             run=surface, draw=draw_surface, size=(5, 4.6),
             sliders=[Slider("width", WIDTHS, "hidden units")],
             predict=Choice(
