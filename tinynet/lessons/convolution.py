@@ -31,12 +31,15 @@ def draw_by_hand(figure, result, filter, column, row, digit):
     window = image[row : row + 3, column : column + 3]
     axes[0, 0].imshow(image)
     axes[0, 0].plot(column + 1, row + 1, "s", color="C1", markersize=17, fillstyle="none")
-    axes[0, 1].imshow(out, cmap=signed(), vmin=-4, vmax=4)
-    axes[0, 1].plot(column, row, "s", color="C2", markersize=8, fillstyle="none")
-    for panel, numbers in zip(axes[1], (window, w)):
-        panel.set(xlim=(-0.7, 2.7), ylim=(2.5, -0.5))
+    axes[0, 1].imshow(out, extent=(0.5, 26.5, 26.5, 0.5), cmap=signed(), vmin=-4, vmax=4)
+    axes[0, 1].plot(column + 1, row + 1, "s", color="C2", markersize=8, fillstyle="none")
+    axes[0, 1].set(xlim=(-0.5, 27.5), ylim=(27.5, -0.5))
+    for panel, numbers, sign in zip(axes[1], (window, w), ("×", f"= {out[row, column]:.2g}".replace("-", "−"))):
+        most = abs(numbers).max() or 1
+        panel.imshow(numbers, cmap=signed(), vmin=-2 * most, vmax=2 * most)
+        panel.text(2.8, 1, sign, va="center", size=13).set_in_layout(False)
         for (m, n), number in np.ndenumerate(numbers):
-            panel.text(n, m, f"{number:.2g}".replace("-", "−"), ha="center", va="center")
+            panel.text(n, m, f"{number:.2g}".replace("-", "−"), ha="center", va="center", color="#06285c")
     for panel, title in zip(axes.flat, ("a window on the digit", "all the sums", "its pixels", f"times {filter}")):
         panel.set_axis_off()
         panel.set_title(title)
@@ -62,7 +65,8 @@ def draw_slide(figure, result, window, stride, padding, size, digit):
     left.imshow(image, extent=(0, 28, 28, 0))
     left.plot(x.ravel(), y.ravel(), ".", color="C1", markersize=2)
     right.imshow(out, extent=(0, n, n, 0), cmap=signed(), vmin=-most, vmax=most)
-    for panel, title in ((left, "middles of the windows"), (right, f"{window}, {n} × {n}")):
+    name = {"filter": "filter's sums", "max": "maxima", "mean": "means"}[window]
+    for panel, title in ((left, "middles of the windows"), (right, f"{name}, {n} × {n}")):
         panel.set(xlim=(-1.5, 29.5), ylim=(29.5, -1.5), title=title)
         panel.set_axis_off()
     return f"⌊(28 + 2·{padding} − {size}) / {stride}⌋ + 1 = {n}, so {n} × {n} numbers; the largest is {out.max():.2g}."
@@ -108,12 +112,12 @@ def draw_moved(figure, result, shift, digit):
     (mlp, cnn), (here, there) = result
     above, below = figure.subfigures(2, 1, height_ratios=(1, 2))
     axes, filters, maps = above.subplots(), here.filters["0"][:, 0], np.maximum(there["0"][0], 0)
-    axes.bar_label(axes.barh(["MLP", "CNN"], [100 * mlp, 100 * cnn], color=["C0", "C1"]), fmt="{:.0f}%", padding=3)
+    axes.bar_label(axes.barh(["MLP", "CNN"], [100 * mlp, 100 * cnn], color=["C0", "C1"]), fmt="{:.0f} %", padding=3)
     axes.set(xlim=(0, 115), xticks=(0, 50, 100), title=f"right, digits moved by {shift}")
     images = [here.input[0, 0], *filters / abs(filters).max(), there.input[0, 0], *maps / maps.max()]
     tiles(below, images, ["digit", *["filter"] * 4, "moved", *["its map"] * 4], columns=5, sign=True)
-    seen = "Below: a digit, four filters of the CNN, the digit moved to the right, what each filter makes of it."
-    return f"Moved by {shift}, {mlp:.0%} of new digits are named rightly by the MLP, {cnn:.0%} by the CNN. {seen}"
+    seen = "Below: a digit, four filters of the CNN, the digit moved right, what each makes of it."
+    return f"Moved by {shift}: named correctly by the MLP {100 * mlp:.0f} %, by the CNN {100 * cnn:.0f} %. {seen}"
 
 
 LESSON = Lesson(
@@ -134,8 +138,8 @@ numbers make a new picture, the feature map, which says where the filter's patte
                            because="""The left column counts −1 and the right one +1: what is equally bright cancels. So
 {inside} within the stroke, and {edge} at its left edge. The engine's `conv2d` gives the loops' maps, to {same}."""),
             checks=[
-                Check("inside", "vertical edges, column 17", lambda run: run(column=17)[2][9, 17], 0, 0),
-                Check("edge", "column 15", lambda run: run()[2][9, 15], 3, 3),
+                Check("inside", "sum with vertical edges, column 17", lambda run: run(column=17)[2][9, 17], 0, 0),
+                Check("edge", "sum with vertical edges, column 15", lambda run: run()[2][9, 15], 3, 3),
                 Check("same", "loops less engine, at most",
                       lambda run: max(abs(run(filter=f)[2] - run(filter=f)[3]).max() for f in FILTERS), 0, 1e-5, ".1g"),
             ]),
@@ -156,8 +160,10 @@ mean: one says that the stroke is there, the other how much of the window it fil
                 Check("formula", "settings in which the formula holds", lambda run: sum(
                     run(size=k, stride=s, padding=p)[0].shape == 2 * (run(size=k, stride=s, padding=p)[1],)
                     for k in (3, 5) for s in (1, 2, 3, 4) for p in (0, 1, 2)), 24, 24),
-                Check("most", "max", lambda run: run(window="max", size=4, stride=4)[0].max(), 0.98, 1),
-                Check("mean", "mean", lambda run: run(window="mean", size=4, stride=4)[0].max(), 0.7, 0.8, ".2f"),
+                Check("most", "windows of 4: largest maximum", lambda run: run(window="max", size=4, stride=4)[0].max(),
+                      0.98, 1),
+                Check("mean", "windows of 4: largest mean", lambda run: run(window="mean", size=4, stride=4)[0].max(),
+                      0.7, 0.8, ".2f"),
             ]),
         Experiment(title="Counted", run=count, draw=draw_count, size=(5, 2),
             says="A node connected to every pixel has a weight for each. The nodes of a feature map share one filter.",
@@ -176,14 +182,16 @@ and one of two convolutions, each followed by max pooling (CNN), with a tenth of
 aside.""",
             sliders=[Slider("shift", (0, 1, 2, 3, 4), "moved by pixels")],
             predict=Choice("New digits are moved by 2 pixels. Which network gets more of them wrong than before?",
-                           ("neither", "only the MLP", "both, the MLP far more"),
+                           ("neither", "only the MLP", "both, the MLP more"),
                            lambda run: sum(np.subtract(run(shift=0)[0], run()[0]) > (0.25, 0.05)),
-                           because="""The MLP loses {mlp} of the digits, the CNN {cnn}. What a filter has learned in one
-place it knows in all: the maps move along with the digit (differences: {along}), and pooling forgets a pixel of the
-move. But the last layer is fully connected."""),
+                           because="""The MLP loses {mlp} %, the CNN {cnn} %: the MLP {ratio} times as many.
+What a filter has learned in one place it knows in all: the maps move along with the digit (differences: {along}),
+and pooling forgets a pixel of the move. But the last layer is fully connected."""),
             checks=[
-                Check("mlp", "MLP: loses", lambda run: run(shift=0)[0][0] - run()[0][0], 0.27, 0.39, ".0%"),
-                Check("cnn", "CNN: loses", lambda run: run(shift=0)[0][1] - run()[0][1], 0.08, 0.24, ".0%"),
+                Check("mlp", "MLP: loses (%)", lambda run: 100 * (run(shift=0)[0][0] - run()[0][0]), 27, 39, ".0f"),
+                Check("cnn", "CNN: loses (%)", lambda run: 100 * (run(shift=0)[0][1] - run()[0][1]), 8, 24, ".0f"),
+                Check("ratio", "what the MLP loses, over what the CNN loses",
+                      lambda run: np.divide(*np.subtract(run(shift=0)[0], run()[0])), 1.4, 3.5, ".1f"),
                 Check("along", "the moved digit's map less the moved map",
                       lambda run: abs(run()[1][1]["0"][..., 2:] - run()[1][0]["0"][..., :-2]).max(), 0, 1e-6, ".1g"),
             ]),

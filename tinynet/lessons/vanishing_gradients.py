@@ -62,7 +62,7 @@ def draw_norms(figure, result, depth, start, width):
     axes.set(ylabel="norm of the gradient", xlabel="hidden layer (1, the first, sees the digit)")
     figure.legend(loc="outside upper center", ncols=3)
     each = "; ".join(f"{name} {norms[0]:.3g} and {norms[-1]:.3g}" for name, norms in result.items())
-    return f"{depth} hidden layers of {width}. Norm of the gradient in the first and in the last: {each}."
+    return f"Hidden layers: {depth}, of {width} units. Norm of the gradient in the first and in the last: {each}."
 
 
 def learned(depth=5, rate=0.1, epochs=5, width=30, seed=0):
@@ -93,9 +93,9 @@ def draw_learned(figure, result, depth, rate, epochs, width):
     figure.legend(loc="outside upper center", ncols=2)
     (sigmoid, still), (relu, moved) = result.values()
     return (
-        f"{depth} hidden layers, {epochs} epochs: {sigmoid[-1]:.0%} of the test digits right with sigmoids, "
-        f"{relu[-1]:.0%} with ReLU; guessing (dotted) gives 10%. The first layer's weights moved by {still[0]:.2g} and "
-        f"{moved[0]:.2g} times their size."
+        f"Hidden layers: {depth}; epochs: {epochs}. With sigmoids {100 * sigmoid[-1]:.0f} % of test digits are right, "
+        f"with ReLU {100 * relu[-1]:.0f} %; guessing (dotted) gives 10 %. The first layer's weights moved by "
+        f"{still[0]:.2g} and {moved[0]:.2g} times their size."
     )
 
 
@@ -123,8 +123,10 @@ The activations here are the sigmoid 1 / (1 + e⁻ˣ), tanh, and ReLU, which is 
 0, nothing passes."""),
             checks=[
                 Check("bound", "sigmoid: the largest slope", lambda run: run()[2].max(), 0.25, 0.25),
-                Check("five", "five sigmoids", lambda run: run(times=5)[2].max(), 6e-4, 0.25**5, ".2g"),
-                Check("relu_five", "five ReLUs", lambda run: run(activation="relu", times=5)[2].max(), 1, 1),
+                Check("five", "five sigmoids: the largest slope", lambda run: run(times=5)[2].max(), 6e-4, 0.25**5,
+                      ".2g"),
+                Check("relu_five", "five ReLUs: the largest slope",
+                      lambda run: run(activation="relu", times=5)[2].max(), 1, 1),
             ],
         ),
         Experiment(
@@ -144,14 +146,14 @@ first layer's is {relu} times the last's (a unit there has 784 weights, elsewher
 But the weights count too: started with 0.33, the norm in the first of twelve ReLU layers is only {small}.""",
             ),
             checks=[
-                Check("sigmoid", "8 sigmoids: first over last",
+                Check("sigmoid", "8 sigmoids: gradient norm of the first over the last",
                       lambda run: run()["sigmoid"][0] / run()["sigmoid"][-1], 5e-4, 1.5e-3, ".1g"),
                 Check("factor", "8 sigmoids: what each layer leaves, from the last back to the second",
                       lambda run: (run()["sigmoid"][1] / run()["sigmoid"][-1]) ** (1 / 6), 0.28, 0.36, ".2f"),
-                Check("relu", "8 ReLUs: first over last",
+                Check("relu", "8 ReLUs: gradient norm of the first over the last",
                       lambda run: run()["relu"][0] / run()["relu"][-1], 1, 9, ".2g"),
-                Check("small", "12 ReLUs, start 0.33: first", lambda run: run(depth=12, start=0.33)["relu"][0],
-                      0, 2e-4, ".5f"),
+                Check("small", "12 ReLUs, start 0.33: gradient norm of the first",
+                      lambda run: run(depth=12, start=0.33)["relu"][0], 0, 2e-4, ".5f"),
             ],
         ),
         Experiment(
@@ -162,17 +164,18 @@ far each layer's weights W moved, as a part of their size at the start.""",
             draw=draw_learned,
             sliders=[Slider("depth", (1, 2, 3, 4, 5, 8), "hidden layers")],
             predict=Choice(
-                "One hidden layer of sigmoids reads most new digits rightly. How many do five such layers read?",
-                ("more than one layer", "about as many", "about half of them", "about 10%, as by guessing"),
+                "One hidden layer of sigmoids reads most new digits correctly. How many do five such layers read?",
+                ("more than one layer", "about as many", "about half of them", "about 10 %, as by guessing"),
                 right=lambda run: int(np.digitize(-run()["sigmoid"][0][-1], (-0.9, -0.7, -0.2))),
-                because="""One layer of sigmoids gets {one} right, five get {deep}: the first moved by {still} of its
-size, so the others are given a nearly random picture of the digit to learn from. With ReLU, five layers get
-{relu_deep}, and the first moved by {moved}.""",
+                because="""One layer of sigmoids gets {one} % right, five get {deep} %: the layers far from the loss
+hardly moved, the first by {still} of its size. With ReLU, five layers get {relu_deep} %, and the first
+moved by {moved}.""",
             ),
             checks=[
-                Check("one", "1 sigmoid layer: right", lambda run: run(depth=1)["sigmoid"][0][-1], 0.85, 0.92, ".0%"),
-                Check("deep", "5 sigmoid layers: right", lambda run: run()["sigmoid"][0][-1], 0.09, 0.15, ".0%"),
-                Check("relu_deep", "5 ReLU layers: right", lambda run: run()["relu"][0][-1], 0.75, 0.95, ".0%"),
+                Check("one", "1 sigmoid layer: right (%)", lambda run: 100 * run(depth=1)["sigmoid"][0][-1],
+                      85, 92, ".0f"),
+                Check("deep", "5 sigmoid layers: right (%)", lambda run: 100 * run()["sigmoid"][0][-1], 9, 15, ".0f"),
+                Check("relu_deep", "5 ReLU layers: right (%)", lambda run: 100 * run()["relu"][0][-1], 75, 95, ".0f"),
                 Check("still", "5 sigmoid layers: first moved", lambda run: run()["sigmoid"][1][0], 0.01, 0.1, ".2f"),
                 Check("moved", "5 ReLU layers: first moved", lambda run: run()["relu"][1][0], 0.6, 1.8, ".1f"),
             ],

@@ -86,10 +86,10 @@ def draw_whole(figure, result, task):
             axes.plot(*way[:, 0, :2].T, form, markevery=[-1])
         axes.set_xlabel("metres")
     return {
-        "classification": "Named (and right): {:.0%} of new digits are named rightly; by always saying 0, {:.0%}.",
+        "classification": "Named (and true): {:.0f} % of new digits are named correctly; always saying 0, {:.0f} %.",
         "regression": "Metres left, as read (and true): {:.2f} m off on average; always the mean, {:.2f} m.",
         "control": "Degrees left (a driver's). Ten cars drive {:.0f} m of 200 (orange); straight on {:.0f} (blue)",
-    }[task].format(score, guess)
+    }[task].format(*np.multiply((score, guess), 100 if task == "classification" else 1))
 
 
 def segment(sizes, seed):
@@ -152,13 +152,13 @@ LESSON = Lesson(
     title="What convolutional networks are for",
     question="A class, a number, an action, an outline, a place: what must change from one task to another?",
     idea="""A convolution lays small filters on every place of a picture. A network of them (CNN) makes feature maps,
-which say what is where; its last layer makes the answer. The loss is cross-entropy for a choice, squared error for a
-number.
+which say what is where; its last layer makes the answer. The loss is cross-entropy for a choice (minus the
+logarithm of the probability given to the right one), squared error for a number.
 
     one answer:   convolutions → Linear → a few numbers
     each place:   convolutions → convolution → a map""",
     experiments=[
-        Experiment(title="One answer for a picture", run=whole, draw=draw_whole, size=(5, 3.4),
+        Experiment(title="One answer for a picture", run=whole, draw=draw_whole, size=(5, 3),
             says="""Classification: which digit is it? Regression: how many metres left of its road's middle is a car
 that drives upwards, seen from above? Control: by how many degrees to steer it? The same two convolutions for each.""",
             sliders=[Slider("task", ("classification", "regression", "control"))],
@@ -166,29 +166,31 @@ that drives upwards, seen from above? Control: by how many degrees to steer it? 
                            ("it leaves the road at once", "about half of 200 metres", "all 200 metres"),
                            lambda run: int(np.digitize(run(task="control")[3], (60, 180))),
                            because="""It drives {drives} metres, and straight on {straight}. It learned a driver's angle
-for a view: a regression again. Of the digits, {named} are named rightly; the place on the road is {off} m wrong on
+for a view: a regression again. Of the digits, {named} % are named correctly; the place on the road is {off} m wrong on
 average."""),
             checks=[
-                Check("named", "digits named rightly (a guess: 10%)", lambda run: run()[3], 0.88, 0.96, ".0%"),
-                Check("off", "metres off", lambda run: run(task="regression")[3], 0.03, 0.2, ".2f"),
+                Check("named", "digits named correctly (%; a guess: 10)", lambda run: 100 * run()[3], 88, 96, ".0f"),
+                Check("off", "regression: metres off", lambda run: run(task="regression")[3], 0.03, 0.2, ".2f"),
                 Check("drives", "metres driven of 200", lambda run: run(task="control")[3], 180, 200),
                 Check("straight", "metres straight on", lambda run: run(task="control")[4], 10, 60, ".0f"),
             ]),
         Experiment(title="An answer for each place", run=places, draw=draw_places, size=(5, 3.2),
             says="""Segmentation: which pixels are a digit's, in strong noise? Measured as the intersection over union
 (IoU): the pixels both found and true, as a part of those found or true. Detection: which digit, and where, among pieces
-of others? Found is one that is named rightly, with its middle at most 4 pixels off either way.""",
+of others? Found is one that is named correctly, with its middle at most 4 pixels off either way.""",
             sliders=[Slider("search", ("segmentation", "detection"), "task")],
             predict=Choice("They learned from pictures of 40 × 40 pixels. How does detection do on 80 × 80?",
                            ("it cannot take them", "it finds a quarter as many", "it finds about as many"),
                            lambda run: 1 + int(run()[1][2] > 0.8 * run()[0][2]),
-                           because="""It finds {large} there, {found} at 40 × 40: a filter works alike at every place,
-however many there are. Segmentation reaches an IoU of {iou}, the best threshold of brightness {bright}."""),
+                           because="""It finds {large} % there, {found} % at 40 × 40. A filter works alike at every
+place; and the same two pieces of other digits have more room, so they cover the digit less often. Segmentation
+reaches an IoU of {iou}, the best threshold of brightness {bright}."""),
             checks=[
-                Check("found", "detection, 40 × 40", lambda run: run()[0][2], 0.6, 0.87, ".0%"),
-                Check("large", "detection, 80 × 80", lambda run: run()[1][2], 0.66, 0.92, ".0%"),
+                Check("found", "detection: found at 40 × 40 (%)", lambda run: 100 * run()[0][2], 60, 87, ".0f"),
+                Check("large", "detection: found at 80 × 80 (%)", lambda run: 100 * run()[1][2], 66, 92, ".0f"),
                 Check("iou", "segmentation: IoU", lambda run: run(search="segmentation")[0][2], 0.68, 0.82, ".2f"),
-                Check("bright", "best threshold: IoU", lambda run: run(search="segmentation")[0][3], 0.28, 0.36, ".2f"),
+                Check("bright", "best threshold of brightness: IoU", lambda run: run(search="segmentation")[0][3],
+                      0.28, 0.36, ".2f"),
             ]),
     ],
     change=["`tinynet learn what-cnns-are-for --set large=160`: how large may a picture be?",
