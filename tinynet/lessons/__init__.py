@@ -57,7 +57,8 @@ def _from_file(path: Path) -> Lesson:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(path.stem)
+    before, writes = sys.modules.get(path.stem), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # nothing is left beside the reader's file
     sys.modules[path.stem] = module  # where inspect looks for the source of what is in it
     try:
         spec.loader.exec_module(module)
@@ -67,6 +68,7 @@ def _from_file(path: Path) -> Lesson:
         where = f"{path}, line {line}" if line else str(path)
         raise FileError(f"{where}: {type(error).__name__}: {getattr(error, 'msg', error)}") from error
     finally:
+        sys.dont_write_bytecode = writes
         if before is not None:
             sys.modules[path.stem] = before
     return _of(module)

@@ -114,15 +114,15 @@ def look(result):
     """By hand i, f, g, o, c and h of every step: those of the unit whose cell goes most with the number, upright."""
     x, y, said, states, lstm = result
     w, u, b, b_2 = [p.numpy() for p in lstm.parameters()]
-    h, c, seen = np.zeros(states.shape[1:]), np.zeros(states.shape[1:]), []
+    h, c, steps = np.zeros(states.shape[1:]), np.zeros(states.shape[1:]), []
     for row in x:
         sums = row @ w.T + h @ u.T + b + b_2
         i, f, o = (1 / (1 + np.exp(-sums[:, 4 * k : 4 * k + 4])) for k in (0, 1, 3))
         g = np.tanh(sums[:, 8:12])
         c = f * c + i * g
         h = o * np.tanh(c)
-        seen.append((i, f, g, o, c, h))
-    seen, fits, mark = np.array(seen), ((c - c.mean(0)).T @ y)[:, 0], x[:, :, 1]
+        steps.append((i, f, g, o, c, h))
+    seen, fits, mark = np.array(steps), ((c - c.mean(0)).T @ y)[:, 0], x[:, :, 1]
     unit, apart = np.argmax(abs(fits)), abs(seen[:, 5] - states).max()
     i, f, o = (seen[:, k, :, unit] for k in (0, 1, 3))
     at, after = mark > 0, mark.cumsum(0) - mark > 0
