@@ -54,23 +54,22 @@ def _from_file(path: Path) -> Lesson:
         raise FileError(f"{path}: {'that is a folder' if path.is_dir() else 'there is no such file'}.")
     if not path.stem.isidentifier():
         raise ArgumentError(f"{path}: name it as Python names a module: letters, digits and _, as in my_lesson.py.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"lesson.{path.stem}"  # no module of that name is in the way
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    before, writes = sys.modules.get(path.stem), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # nothing is left beside the reader's file
-    sys.modules[path.stem] = module  # where inspect looks for the source of what is in it
+    sys.modules[name] = module  # where inspect looks for the source of what is in it
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is left beside the reader's file
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        inside = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        own = str(path.resolve())
+        inside = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
         line = error.lineno if isinstance(error, SyntaxError) else inside[-1] if inside else None
         where = f"{path}, line {line}" if line else str(path)
         raise FileError(f"{where}: {type(error).__name__}: {getattr(error, 'msg', error)}") from error
     finally:
         sys.dont_write_bytecode = writes
-        if before is not None:
-            sys.modules[path.stem] = before
     return _of(module)
 
 
