@@ -6,9 +6,8 @@ the engine did not compute. Must not know how a lesson is shown.
 """
 
 import inspect
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -188,8 +187,8 @@ class Experiment:
                     f"Slider({slider.name!r}): {name} starts at {self.setting[slider.name]!r}, which is not among its "
                     f"values {list(slider.values)}."
                 )
-        if (frames := math.prod(len(slider.values) for slider in self.sliders)) > FRAMES:
-            raise ArgumentError(f"{name}: its sliders have {frames} settings together; {FRAMES} is the most.")
+        if self.frames > FRAMES:
+            raise ArgumentError(f"{name}: its sliders have {self.frames} settings together; {FRAMES} is the most.")
 
     @cached_property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -205,10 +204,10 @@ class Experiment:
         """Whether chance plays a part."""
         return "seed" in self._parameters
 
-    def settings(self) -> Iterator[Setting]:
-        """Every setting of the sliders, the last slider fastest."""
-        for values in itertools.product(*(slider.values for slider in self.sliders)):
-            yield self.setting | dict(zip((slider.name for slider in self.sliders), values))
+    @property
+    def frames(self) -> int:
+        """How many settings its sliders have together."""
+        return math.prod(len(slider.values) for slider in self.sliders)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def make(lesson: Lesson, seed: int = 0, settings: Setting | None = None, told: T
                 f"{lesson.name}: there is nothing called {name!r} to set{did_you_mean(name, lesson.parameters())} "
                 f"It has {', '.join(lesson.parameters()) or 'nothing to set'}."
             )
-    total = sum(len(list(experiment.settings())) for experiment in lesson.experiments)
+    total = sum(experiment.frames for experiment in lesson.experiments)
     done = 0
 
     def one_more() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinynet.explain.viewer import in_script, policy
 from tinynet.teaching.glossary import used
-from tinynet.teaching.lesson import Choice, Lesson, Number, Slider
+from tinynet.teaching.lesson import Choice, Lesson, Number, Slider, written
 from tinynet.teaching.made import Made, MadeLesson
 from tinynet.teaching.prose import inline, paragraphs, python, source_link
 from tinynet.teaching.source import engine_lines, experiment_source
@@ -191,14 +191,14 @@ def _prediction(made: Made, index: int) -> str:
 def _knob(slider: Slider, place: int, index: int) -> str:
     name = f"knob-{index}-{slider.name}"
     if slider.is_range:
-        words = escape(written(slider.values[place]))
+        words = escape(shown(slider.values[place]))
         return (
             f'<div class="knob"><label for="{name}">{inline(slider.label)}: '
             f'<output for="{name}">{words}</output></label><input type="range" id="{name}" min="0" '
             f'max="{len(slider.values) - 1}" value="{place}" aria-valuetext="{words}"></div>'
         )
     buttons = "".join(
-        f'<button type="button" aria-pressed="{str(i == place).lower()}">{escape(written(value))}</button>'
+        f'<button type="button" aria-pressed="{str(i == place).lower()}">{escape(shown(value))}</button>'
         for i, value in enumerate(slider.values)
     )
     return (
@@ -233,13 +233,13 @@ def _data(made: Made) -> dict[str, Any]:
     else:
         prediction |= {"right": int(made.answer), "options": list(asked.options)}
     sliders = [
-        {"name": slider.name, "values": [written(value) for value in slider.values], "start": place}
+        {"name": slider.name, "values": [shown(value) for value in slider.values], "start": place}
         for slider, place in zip(made.sliders, made.places)
     ]
     frames = [{"svg": frame.svg, "says": frame.says} for frame in made.frames] if sliders else []
     return {"prediction": prediction, "sliders": sliders, "frames": frames}
 
 
-def written(value: Any) -> str:
+def shown(value: Any) -> str:
     """A slider's value as a reader sees it."""
-    return f"{value:,.6g}".replace("-", "−") if isinstance(value, int | float) else str(value)
+    return written(value, ",.6g") if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
